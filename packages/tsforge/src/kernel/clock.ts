@@ -1,0 +1,46 @@
+/** A timer that can be cancelled. */
+export interface Timer {
+  cancel(): void
+}
+
+/** The only source of time. Injected everywhere, so that tests decide what time it is. */
+export interface Clock {
+  /** Milliseconds since the epoch (wall clock; may jump). */
+  now(): number
+  /** Milliseconds that only grow, for measuring durations. */
+  monotonic(): number
+  /** Resolves after `ms`; rejects with the signal's reason when aborted. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>
+  /** Calls `fn` once after `ms`. Timers never keep the process alive. */
+  after(ms: number, fn: () => void): Timer
+  /** Calls `fn` every `ms` until cancelled. Timers never keep the process alive. */
+  every(ms: number, fn: () => void): Timer
+}
+
+/** The machine's own clock. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  monotonic: () => performance.now(),
+  sleep: (ms, signal) =>
+    new Promise((resolve, reject) => {
+      if (signal?.aborted === true) return void reject(signal.reason as Error)
+      const onAbort = (): void => {
+        clearTimeout(handle)
+        reject(signal?.reason as Error)
+      }
+      // A pending sleep is awaited work, so (unlike after/every) it does hold the process.
+      const handle = setTimeout(() => {
+        signal?.removeEventListener('abort', onAbort)
+        resolve()
+      }, ms)
+      signal?.addEventListener('abort', onAbort, { once: true })
+    }),
+  after: (ms, fn) => {
+    const handle = setTimeout(fn, ms).unref()
+    return { cancel: () => clearTimeout(handle) }
+  },
+  every: (ms, fn) => {
+    const handle = setInterval(fn, ms).unref()
+    return { cancel: () => clearInterval(handle) }
+  },
+}

@@ -1,0 +1,78 @@
+import type { Clock } from './clock.ts'
+import type { ErrorCatalogue } from './errors.ts'
+import type { Log } from './log.ts'
+import type { OptionsSchema } from './options.ts'
+
+declare const provided: unique symbol
+
+/** A typed name for what one plugin provides and others need. */
+export interface Port<T> {
+  readonly name: string
+  readonly [provided]?: T
+}
+
+/** Names a service, e.g. `port<Db>('db')`. */
+export function port<T>(name: string): Port<T> {
+  return { name }
+}
+
+export type Ports = Readonly<Record<string, Port<unknown>>>
+export type Provided<P> = P extends Port<infer T> ? T : never
+/** What `setup` receives for its `needs`. */
+export type Wired<Needs extends Ports> = { readonly [K in keyof Needs]: Provided<Needs[K]> }
+
+/** What every plugin gets from the host, besides its needs. */
+export interface Toolbox<Options> {
+  readonly options: Options
+  readonly clock: Clock
+  readonly log: Log
+  readonly app: AppInfo
+}
+
+export interface AppInfo {
+  readonly name: string
+  readonly version: string
+  readonly environment: 'development' | 'test' | 'production'
+  /** Absolute folder of the app; `.forge/` lies in it. */
+  readonly root: string
+}
+
+/** A folder of `NNNN_name.up.sql` / `NNNN_name.down.sql` files. */
+export interface MigrationSource {
+  /** Ledger namespace; the plugin's name. */
+  readonly module: string
+  /** Absolute path or `file:` URL. */
+  readonly directory: string | URL
+  /** Modules whose migrations must run before. */
+  readonly after?: readonly string[]
+}
+
+/** State of one part for `/readyz`. */
+export interface Health {
+  readonly ok: boolean
+  /** A short public word or two; never an error text. */
+  readonly detail?: string
+}
+
+/**
+ * One part of an app, primitive or feature. The host orders plugins by `needs`, calls `setup` in that
+ * order, `start` in that order, and `drain` then `stop` in reverse.
+ */
+export interface Plugin<Options = unknown, Needs extends Ports = Ports, Service = unknown> {
+  readonly name: string
+  readonly options?: OptionsSchema<Options>
+  readonly needs?: Needs
+  readonly provides?: Port<Service>
+  readonly errors?: ErrorCatalogue
+  readonly migrations?: MigrationSource
+  /** Builds the service. May connect; must not listen or start loops. */
+  setup(parts: Wired<Needs> & Toolbox<Options>): Service | Promise<Service>
+  /** Starts loops. All services exist and migrations have run. */
+  start?(service: Service): void | Promise<void>
+  /** Stop taking new work and finish what is held; bounded by the signal. */
+  drain?(service: Service, signal: AbortSignal): void | Promise<void>
+  /** Release everything. */
+  stop?(service: Service): void | Promise<void>
+  /** Asked by `/readyz`. */
+  health?(service: Service, signal: AbortSignal): Promise<Health>
+}
