@@ -9,6 +9,13 @@ export interface Log {
   child(fields: Readonly<Record<string, unknown>>): Log
 }
 
+/** Where finished lines go: bounded, asynchronous, flushed on exit. */
+export interface LineSink {
+  /** Takes one line, newline included. Never blocks; counts what it has to drop. */
+  write(line: string): void
+  flushSync(): void
+}
+
 const ignore = (): void => {}
 
 /** Drops everything. */

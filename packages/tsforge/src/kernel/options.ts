@@ -18,9 +18,9 @@ export interface Field<T> {
   /** Never printed, logged or put into an error. */
   readonly secret: boolean
   /** Returns why the value is refused (in any environment), or `undefined`. */
-  readonly check?: ((value: T) => string | undefined) | undefined
+  check?(value: T): string | undefined
   /** Returns why production refuses the value, or `undefined`. */
-  readonly production?: ((value: T) => string | undefined) | undefined
+  production?(value: T): string | undefined
 }
 
 /** The options of a module: one field for each key. */

@@ -1,19 +1,23 @@
 import type { Clock } from './clock.ts'
 import type { ErrorCatalogue } from './errors.ts'
 import type { Log } from './log.ts'
+import type { Metrics } from './metrics.ts'
 import type { OptionsSchema } from './options.ts'
+import type { Secrets } from './secrets.ts'
 
 declare const provided: unique symbol
 
 /** A typed name for what one plugin provides and others need. */
 export interface Port<T> {
   readonly name: string
+  /** Brings the plugin that provides the port when an app lists none; imported only then. */
+  readonly standard: (() => Promise<Plugin>) | undefined
   readonly [provided]?: T
 }
 
 /** Names a service, e.g. `port<Db>('db')`. */
-export function port<T>(name: string): Port<T> {
-  return { name }
+export function port<T>(name: string, standard?: () => Promise<Plugin>): Port<T> {
+  return { name, standard }
 }
 
 export type Ports = Readonly<Record<string, Port<unknown>>>
@@ -26,6 +30,8 @@ export interface Toolbox<Options> {
   readonly options: Options
   readonly clock: Clock
   readonly log: Log
+  readonly metrics: Metrics
+  readonly secrets: Secrets
   readonly app: AppInfo
 }
 
