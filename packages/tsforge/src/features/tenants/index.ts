@@ -1,0 +1,8 @@
+export { accessPort } from './access.ts'
+export type { Access } from './access.ts'
+export { tenantsErrors } from './errors.ts'
+export type { TenantsErrorCode } from './errors.ts'
+export { membershipsPort } from './memberships.ts'
+export type { Memberships, Role } from './memberships.ts'
+export { tenantsPort } from './tenants.ts'
+export type { JoinedTenant, Member, Tenant, TenantKind, Tenants, TenantValues } from './tenants.ts'

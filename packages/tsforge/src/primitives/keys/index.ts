@@ -1,0 +1,6 @@
+export { keysErrors } from './errors.ts'
+export type { KeysErrorCode } from './errors.ts'
+export { keysPort } from './keys.ts'
+export type {
+  Algorithm, Expected, Json, Keys, KeyState, PublicJwk, RotateOptions, Rotation, SigningKey, SignOptions, TokenClaims, TokenType, Verified, VerifiedClaims,
+} from './keys.ts'
