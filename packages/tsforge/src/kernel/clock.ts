@@ -17,6 +17,19 @@ export interface Clock {
   every(ms: number, fn: () => void): Timer
 }
 
+/** The longest wait of a Node timer; a longer one would fire at once. */
+const longestMs = 2 ** 31 - 1
+
+function arm(ms: number, fn: () => void, hold: boolean): Timer {
+  let handle: NodeJS.Timeout
+  const wait = (left: number): void => {
+    handle = left > longestMs ? setTimeout(wait, longestMs, left - longestMs) : setTimeout(fn, left)
+    if (!hold) handle.unref()
+  }
+  wait(ms)
+  return { cancel: () => clearTimeout(handle) }
+}
+
 /** The machine's own clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
@@ -25,22 +38,20 @@ export const systemClock: Clock = {
     new Promise((resolve, reject) => {
       if (signal?.aborted === true) return void reject(signal.reason as Error)
       const onAbort = (): void => {
-        clearTimeout(handle)
+        timer.cancel()
         reject(signal?.reason as Error)
       }
-      // A pending sleep is awaited work, so (unlike after/every) it does hold the process.
-      const handle = setTimeout(() => {
+      const done = (): void => {
         signal?.removeEventListener('abort', onAbort)
         resolve()
-      }, ms)
+      }
+      // A pending sleep is awaited work, so (unlike after/every) it does hold the process.
+      const timer = arm(ms, done, true)
       signal?.addEventListener('abort', onAbort, { once: true })
     }),
-  after: (ms, fn) => {
-    const handle = setTimeout(fn, ms).unref()
-    return { cancel: () => clearTimeout(handle) }
-  },
+  after: (ms, fn) => arm(ms, fn, false),
   every: (ms, fn) => {
-    const handle = setInterval(fn, ms).unref()
+    const handle = setInterval(fn, Math.min(ms, longestMs)).unref()
     return { cancel: () => clearInterval(handle) }
   },
 }
