@@ -1,0 +1,6 @@
+export { createMigrator } from './migrator.ts'
+export type { MigrationReport, MigrationStatus, MigrationStep, Migrator, MigratorOptions } from './migrator.ts'
+export type { MigrationConnection } from './lock.ts'
+export type { Drift, DriftKind } from './verify.ts'
+export { migrationErrors } from './errors.ts'
+export type { MigrationErrorCode } from './errors.ts'

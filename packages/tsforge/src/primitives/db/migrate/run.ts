@@ -1,0 +1,116 @@
+import type { Clock } from '../../../kernel/clock.ts'
+import type { Queryable } from '../driver.ts'
+import { postgresFault, sqlStateOf } from '../sqlstate.ts'
+import { migrationErrors } from './errors.ts'
+import type { Migration, MigrationScript } from './files.ts'
+import { erase, record } from './ledger.ts'
+import { lineOfPosition, splitStatements } from './statements.ts'
+
+/** Everything that running one script needs to know. */
+export interface RunSettings {
+  readonly clock: Clock
+  /** Quoted name of the ledger, schema included: a script may change the search path. */
+  readonly ledger: string
+  readonly searchPath: string
+  readonly appliedBy: string
+  readonly lockTimeoutMs: number
+  readonly lockAttempts: number
+  readonly statementTimeoutMs: number
+}
+
+export type Direction = 'up' | 'down'
+
+/** Runs one script and records it. Resolves with its duration in milliseconds. */
+export async function runMigration(db: Queryable, migration: Migration, direction: Direction, settings: RunSettings): Promise<number> {
+  const script = direction === 'up' ? migration.up : migration.down
+  if (script === undefined) {
+    throw migrationErrors.error('db.migration_irreversible', { meta: { file: migration.up.file } })
+  }
+  return script.transactional
+    ? runInTransaction(db, migration, script, direction, settings)
+    : runOutside(db, migration, script, direction, settings)
+}
+
+/**
+ * A script that waits for a lock holds up everybody who queues behind it, so it waits briefly, gives up, and
+ * comes back: `lockAttempts` times, with full jitter.
+ */
+async function runInTransaction(
+  db: Queryable, migration: Migration, script: MigrationScript, direction: Direction, settings: RunSettings,
+): Promise<number> {
+  const { clock, ledger, appliedBy } = settings
+  for (let attempt = 1; ; attempt++) {
+    const began = clock.monotonic()
+    try {
+      await db.query('begin')
+      await prepareSession(db, script, settings, true)
+      await execute(db, script)
+      const duration = clock.monotonic() - began
+      if (direction === 'up') await record(db, ledger, migration, 'applied', duration, appliedBy)
+      else await erase(db, ledger, migration)
+      await db.query('commit')
+      return duration
+    } catch (error) {
+      // On a lost connection there is nothing to roll back, and the first error is the one to tell.
+      await db.query('rollback').catch(() => undefined)
+      const state = sqlStateOf(error)
+      const blocked = state === '55P03' || state === '40P01'
+      if (!blocked || attempt >= settings.lockAttempts) throw migrationErrors.is(error) ? error : failure(script, 1, error)
+      await clock.sleep(Math.random() * Math.min(100 * 2 ** attempt, 5000))
+    }
+  }
+}
+
+/** Marks the script as begun before its first statement, so that an interruption stays visible. */
+async function runOutside(
+  db: Queryable, migration: Migration, script: MigrationScript, direction: Direction, settings: RunSettings,
+): Promise<number> {
+  const { clock, ledger, appliedBy } = settings
+  const began = clock.monotonic()
+  await prepareSession(db, script, settings, false)
+  await record(db, ledger, migration, direction === 'up' ? 'started' : 'reverting', 0, appliedBy)
+  await execute(db, script)
+  const duration = clock.monotonic() - began
+  if (direction === 'up') await record(db, ledger, migration, 'applied', duration, appliedBy)
+  else await erase(db, ledger, migration)
+  return duration
+}
+
+// Index builds outside of a transaction wait for others without blocking them, and run long.
+const outsideLockTimeout = '1min'
+const outsideStatementTimeout = '6h'
+
+async function prepareSession(db: Queryable, script: MigrationScript, settings: RunSettings, local: boolean): Promise<void> {
+  await db.query(
+    `select set_config('lock_timeout', $1, $4), set_config('statement_timeout', $2, $4), set_config('search_path', $3, $4)`,
+    [
+      script.lockTimeout ?? (local ? `${settings.lockTimeoutMs}ms` : outsideLockTimeout),
+      script.statementTimeout ?? (local ? `${settings.statementTimeoutMs}ms` : outsideStatementTimeout),
+      settings.searchPath,
+      local,
+    ],
+  )
+}
+
+const transactionControl = /^(?:begin|commit|rollback|abort|end|start\s+transaction|prepare\s+transaction|savepoint|release)\b/i
+
+async function execute(db: Queryable, script: MigrationScript): Promise<void> {
+  for (const statement of splitStatements(script.sql)) {
+    if (transactionControl.test(statement.text)) {
+      throw failure(script, statement.line, new Error('the migrator opens the transaction; "-- forge:no-transaction" is for statements that cannot run in one'))
+    }
+    try {
+      await db.query(statement.text)
+    } catch (error) {
+      const position = postgresFault(error)?.position
+      throw failure(script, lineOfPosition(statement, position === undefined ? undefined : Number(position)), error)
+    }
+  }
+}
+
+function failure(script: MigrationScript, line: number, cause: unknown): Error {
+  const fault = postgresFault(cause)
+  const told = cause instanceof Error ? cause.message : String(cause)
+  const reason = fault === undefined ? told : `${fault.message} (SQLSTATE ${fault.code})`
+  return migrationErrors.error('db.migration_failed', { meta: { file: script.file, line, reason }, cause })
+}
