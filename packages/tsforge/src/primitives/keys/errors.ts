@@ -1,7 +1,7 @@
 import { defineErrors } from '../../kernel/errors.ts'
 import type { ErrorCatalogue } from '../../kernel/errors.ts'
 
-export type KeysErrorCode = 'auth.token_invalid' | 'auth.token_expired' | 'keys.rotation_too_soon' | 'keys.unavailable'
+export type KeysErrorCode = 'auth.token_invalid' | 'auth.token_expired' | 'keys.rotation_too_soon' | 'keys.unavailable' | 'keys.unknown'
 
 export const keysErrors: ErrorCatalogue<KeysErrorCode> = defineErrors({
   'auth.token_invalid': {
@@ -21,6 +21,11 @@ export const keysErrors: ErrorCatalogue<KeysErrorCode> = defineErrors({
       id: 'Kunci penandatanganan berikutnya belum cukup lama dipublikasikan.',
     },
     fix: 'Wait until the time in "meta.not_before", or rotate at once when a key has leaked.',
+  },
+  'keys.unknown': {
+    status: 404,
+    message: { en: 'There is no such signing key.', id: 'Kunci penandatanganan tersebut tidak ada.' },
+    fix: 'List the keys with "forge keys list".',
   },
   'keys.unavailable': {
     status: 503,

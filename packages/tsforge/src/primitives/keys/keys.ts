@@ -75,9 +75,22 @@ export interface SigningKey {
 }
 
 /** A public key of the key set (RFC 7517). Never symmetric. */
-export type PublicJwk = { readonly kid: string; readonly alg: Algorithm; readonly use: 'sig'; readonly kty: string } & Readonly<
-  Record<string, string>
->
+export interface PublicJwk {
+  readonly kty: string
+  readonly kid: string
+  readonly alg: Algorithm
+  readonly use: 'sig'
+  readonly crv?: string
+  readonly x?: string
+  readonly y?: string
+  readonly n?: string
+  readonly e?: string
+}
+
+/** A key set (RFC 7517, 5). */
+export interface Jwks {
+  keys: PublicJwk[]
+}
 
 export interface Rotation {
   /** False when somebody else rotated the same key first; nothing was changed then. */
@@ -115,11 +128,16 @@ export interface Keys {
    */
   forget(match: string | ((verified: Verified) => boolean)): void
   /** The public keys in the states next, active and retired. Empty for HS256. */
-  jwks(): Promise<{ readonly keys: readonly PublicJwk[] }>
+  jwks(): Promise<Jwks>
   /** All keys, newest first. */
   list(): Promise<SigningKey[]>
   /** Makes `next` active, retires `active` and creates a new `next`. Throws `keys.rotation_too_soon`. */
   rotate(options?: RotateOptions, tx?: Queryable): Promise<Rotation>
+  /**
+   * Ends a key at once: every token that it signed is refused from now on. An active one is rotated away first.
+   * Throws `keys.unknown`.
+   */
+  revoke(kid: string): Promise<void>
 }
 
 export const keysPort: Port<Keys> = port<Keys>('keys', () => import('./plugin.ts').then((m) => m.keys()))

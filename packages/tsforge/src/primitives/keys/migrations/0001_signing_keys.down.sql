@@ -1,0 +1,1 @@
+drop table forge_keys_signing_keys;
