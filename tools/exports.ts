@@ -24,7 +24,10 @@ export function specifierOf(file: string): string | undefined {
   if (Object.hasOwn(doors, file)) return doors[file]
   const kernel = /^kernel\/([a-z0-9-]+)(?:\/index)?\.ts$/.exec(file)
   if (kernel !== null) return `./${kernel[1]}`
-  const module = /^(?:primitives|features)\/((?:[a-z0-9-]+\/)*?[a-z0-9-]+)\/(?:index|drivers\/([a-z0-9-]+)(?:\/index)?)\.ts$/.exec(file)
+  const module =
+    /^(?:primitives|features)\/((?:[a-z0-9-]+\/)*?[a-z0-9-]+)\/(?:index|drivers\/([a-z0-9-]+)(?:\/index)?)\.ts$/.exec(
+      file,
+    )
   if (module === null || /(?:^|\/)(?:tests|drivers|migrations)(?:\/|$)/.test(module[1]!)) return undefined
   return module[2] === undefined ? `./${module[1]}` : `./${module[1]}/${module[2]}`
 }
@@ -57,11 +60,14 @@ function generate(base: string): Generated[] {
 /** Faults of the exports map in the tree at `base`. */
 export function check(base: string): string[] {
   try {
-    return existsSync(join(base, packageFile)) ? stale(base, generate(base), 'node tools/exports.ts') : [`${packageFile} is missing`]
+    return existsSync(join(base, packageFile))
+      ? stale(base, generate(base), 'node tools/exports.ts')
+      : [`${packageFile} is missing`]
   } catch (error) {
     return [(error as Error).message]
   }
 }
 
-if (process.argv[1] === import.meta.filename && !process.argv.includes('--check')) console.log(write(root, generate(root)).join('\n') || 'up to date')
+if (process.argv[1] === import.meta.filename && !process.argv.includes('--check'))
+  console.log(write(root, generate(root)).join('\n') || 'up to date')
 else await runAsTool(import.meta, check)

@@ -30,12 +30,20 @@ export interface Ran {
 }
 
 /** Runs a command with the project's own Node first on PATH. Never throws for a non-zero exit. */
-export function run(command: string, args: readonly string[], options: { cwd?: string; env?: NodeJS.ProcessEnv } = {}): Promise<Ran> {
+export function run(
+  command: string,
+  args: readonly string[],
+  options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+): Promise<Ran> {
   return new Promise((done) => {
     const child = execFile(
       command === 'node' ? process.execPath : command,
       args,
-      { cwd: options.cwd ?? root, env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, ...options.env }, maxBuffer: 1 << 28 },
+      {
+        cwd: options.cwd ?? root,
+        env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, ...options.env },
+        maxBuffer: 1 << 28,
+      },
       (error, stdout, stderr) => {
         const status = error === null ? 0 : typeof error.code === 'number' ? error.code : 1
         const failure = error !== null && typeof error.code !== 'number' ? `\n${error.message}` : ''
@@ -58,7 +66,9 @@ export interface Generated {
 
 /** Faults of generated files that are missing or stale in the tree at `base`. */
 export function stale(base: string, files: readonly Generated[], command: string): string[] {
-  return files.filter(({ path, text }) => read(join(base, path)) !== text).map(({ path }) => `${path} is stale: run \`${command}\``)
+  return files
+    .filter(({ path, text }) => read(join(base, path)) !== text)
+    .map(({ path }) => `${path} is stale: run \`${command}\``)
 }
 
 /** Writes what differs; returns the paths written. */

@@ -1,0 +1,64 @@
+/**
+ * `npm run build`: compiles `packages/tsforge/src` to `dist`, one file per module, and copies what is not
+ * TypeScript (migrations, pages) beside it. The old `dist` is replaced only when everything has worked.
+ */
+import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join } from 'node:path'
+import { filesIn, root, run } from './workspace.ts'
+
+const packageFolder = join(root, 'packages/tsforge')
+
+/** Where `stage` and the checks keep what they may keep. */
+export const cacheFolder: string = join(root, 'node_modules/.cache/tsforge')
+
+/** Compiles into `target` (an absolute folder). Throws with the compiler's report. */
+export async function compile(target: string): Promise<void> {
+  const next = `${target}.${process.pid}`
+  rmSync(next, { recursive: true, force: true })
+  const ran = await run('node', [
+    join(root, 'node_modules/ts7/bin/tsc'),
+    '-p',
+    join(packageFolder, 'tsconfig.build.json'),
+    '--outDir',
+    next,
+  ])
+  if (ran.status !== 0) {
+    rmSync(next, { recursive: true, force: true })
+    throw new Error(ran.output)
+  }
+  const src = join(packageFolder, 'src')
+  for (const file of filesIn(src)) {
+    if (/\.(?:ts|md)$/.test(file) || /(?:^|\/)tests\//.test(file)) continue
+    mkdirSync(dirname(join(next, file)), { recursive: true })
+    cpSync(join(src, file), join(next, file))
+  }
+  rmSync(target, { recursive: true, force: true })
+  renameSync(next, target)
+}
+
+/** Lays a publishable copy of the package into a folder of its own and packs it; leaves the checkout's `dist` alone. */
+export async function stage(name: string): Promise<{ folder: string; tarball: string }> {
+  const folder = join(cacheFolder, name)
+  rmSync(folder, { recursive: true, force: true })
+  mkdirSync(folder, { recursive: true })
+  const inside = join(folder, 'package')
+  mkdirSync(inside)
+  for (const part of ['package.json', 'bin', 'src'])
+    cpSync(join(packageFolder, part), join(inside, part), { recursive: true })
+  for (const part of ['README.md', 'LICENSE'])
+    if (existsSync(join(root, part))) cpSync(join(root, part), join(inside, part))
+  await compile(join(inside, 'dist'))
+  const packed = await run('npm', ['pack', '--ignore-scripts', '--pack-destination', folder], { cwd: inside })
+  const tarball = readdirSync(folder).find((file) => file.endsWith('.tgz'))
+  if (packed.status !== 0 || tarball === undefined) throw new Error(packed.output)
+  return { folder: inside, tarball: join(folder, tarball) }
+}
+
+if (process.argv[1] === import.meta.filename) {
+  try {
+    await compile(join(packageFolder, 'dist'))
+  } catch (error) {
+    console.error((error as Error).message)
+    process.exitCode = 1
+  }
+}
