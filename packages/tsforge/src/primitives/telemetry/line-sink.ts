@@ -1,0 +1,112 @@
+import sonic from 'sonic-boom'
+import type { Clock, Timer } from '../../kernel/clock.ts'
+import type { LineSink } from '../../kernel/log.ts'
+
+export interface FileSinkSettings {
+  readonly clock: Clock
+  /** File descriptor (1 is stdout) or path of a file to append to. Default 1. */
+  readonly destination?: number | string
+  /** Most characters that wait for the destination, default 8 Mi. */
+  readonly maxWaiting?: number
+}
+
+export interface FileSink extends LineSink {
+  /** Lines that were dropped since the start because the destination was too slow. */
+  readonly dropped: number
+  /** Resolves when all that was written so far has been handed to the operating system. */
+  flush(): Promise<void>
+  /** Flushes, stops listening to the end of the process and closes a file that was opened here. */
+  close(): Promise<void>
+}
+
+/** Lines wait this long for company: one system call for all. */
+const gatherMs = 10
+const gatherLength = 16_384
+/** A pipe that nobody reads makes `flushSync` give up after so many waits of 100 ms. */
+const maxWaits = 20
+
+/**
+ * Lines gathered for 10 ms or 16 KiB and written in the background. Memory is bounded: when the destination
+ * is too slow, new lines are dropped and counted, and a line says so afterwards. Whatever waits is written at
+ * `process.exit` and after an uncaught exception; only SIGKILL and a power cut lose the last 10 ms.
+ */
+export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 * 1024 }: FileSinkSettings): FileSink {
+  const opened = typeof destination === 'string'
+  let waits: number | undefined
+  const stream = new sonic.SonicBoom({
+    ...(opened ? { dest: destination } : { fd: destination }),
+    sync: false,
+    // In the background a full pipe may take as long as it likes.
+    retryEAGAIN: () => waits === undefined || ++waits <= maxWaits,
+  })
+  let gathered = ''
+  let waiting = 0
+  let dropped = 0
+  let reported = 0
+  let timer: Timer | undefined
+  let closed = false
+
+  stream.on('write', (bytes: number) => {
+    waiting = Math.max(0, waiting - bytes)
+  })
+  // A destination that is gone (a closed pipe) must not end the app. What it did not take is kept up to the bound.
+  stream.on('error', () => {})
+
+  const handOver = (): void => {
+    timer?.cancel()
+    timer = undefined
+    if (dropped > reported) {
+      gathered += `{"level":"warn","time":"${new Date(clock.now()).toISOString()}","dropped":${dropped - reported},"msg":"log lines were dropped: the destination is too slow"}\n`
+      reported = dropped
+    }
+    if (gathered === '') return
+    const chunk = gathered
+    gathered = ''
+    waiting += Buffer.byteLength(chunk)
+    stream.write(chunk)
+  }
+  const flushSync = (): void => {
+    if (closed) return
+    waits = 0
+    try {
+      handOver()
+      stream.flushSync()
+      waiting = 0
+    } catch {
+      // Not ready, full or gone; there is nobody left to tell.
+    } finally {
+      waits = undefined
+    }
+  }
+  const flush = (): Promise<void> => {
+    if (closed) return Promise.resolve()
+    handOver()
+    return new Promise((resolve) => stream.flush(() => resolve()))
+  }
+  process.on('exit', flushSync)
+
+  return {
+    get dropped() {
+      return dropped
+    },
+    write(line) {
+      if (closed || waiting + gathered.length + line.length > maxWaiting) {
+        dropped++
+        return
+      }
+      gathered += line
+      if (gathered.length >= gatherLength) handOver()
+      else timer ??= clock.after(gatherMs, handOver)
+    },
+    flushSync,
+    flush,
+    async close() {
+      if (closed) return
+      await flush()
+      closed = true
+      timer?.cancel()
+      process.off('exit', flushSync)
+      if (opened) stream.destroy()
+    },
+  }
+}
