@@ -1,6 +1,10 @@
+import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
 import { port } from '../../kernel/plugin.ts'
 import type { Port } from '../../kernel/plugin.ts'
-import type { DbCapabilities, IsolationLevel, Queryable, QueryResult, Statement } from './driver.ts'
+import type { DbCapabilities, DbDriver, IsolationLevel, Queryable, QueryResult, Statement } from './driver.ts'
+import { Facade } from './facade.ts'
 
 export interface TxOptions {
   /** Default: the server's (read committed). */
@@ -10,18 +14,25 @@ export interface TxOptions {
   readonly attempts?: number
 }
 
-/** An open transaction. */
+/** An open transaction. Statements asked for at once run one after the other. */
 export interface Tx extends Queryable {
   /** Runs `fn` in a savepoint: its failure undoes only its own statements. */
   savepoint<T>(fn: (tx: Tx) => Promise<T>): Promise<T>
-  /** Called once after COMMIT has been acknowledged; never on rollback. */
+  /** Statements known in advance, in one flush. The first failure rejects and fails the transaction (or its savepoint). */
+  pipeline(statements: readonly Statement[]): Promise<QueryResult<Record<string, unknown>>[]>
+  /** Called once after COMMIT has been acknowledged; never on rollback, nor when its savepoint was undone. */
   afterCommit(fn: () => void): void
 }
 
 /** What modules hold. Every write helper in the framework takes a `Queryable`, so a `Tx` fits anywhere. */
 export interface Db extends Queryable {
   readonly capabilities: DbCapabilities
-  /** Runs `fn` in a transaction; commits when it resolves, rolls back when it throws, retries when the server asks for it. */
+  /**
+   * Runs `fn` in a transaction; commits when it resolves, rolls back when it throws, and runs it again from the start
+   * when the server asks for it: `fn` must have no other effects than its statements and `afterCommit`. A `tx` inside
+   * a `tx` is another transaction on another connection; to nest, pass the `Tx` along and use `savepoint`.
+   * When the connection is lost during COMMIT nobody knows the outcome: `db.commit_unknown`, never run again.
+   */
   tx<T>(fn: (tx: Tx) => Promise<T>, options?: TxOptions): Promise<T>
   /** Runs statements known in advance as one transaction in one flush: all or nothing. */
   pipeline(statements: readonly Statement[]): Promise<QueryResult<Record<string, unknown>>[]>
@@ -35,4 +46,15 @@ export interface Db extends Queryable {
   close(): Promise<void>
 }
 
-export const dbPort: Port<Db> = port<Db>('db')
+export interface DbSettings {
+  readonly clock?: Clock
+  readonly log?: Log
+  readonly metrics?: Metrics
+}
+
+/** The facade over a driver: transactions, retries, savepoints and the routing of reads live here, once for all drivers. */
+export function createDb(driver: DbDriver, settings: DbSettings = {}): Db {
+  return new Facade(driver, settings)
+}
+
+export const dbPort: Port<Db> = port<Db>('db', () => import('./plugin.ts').then((module) => module.database()))

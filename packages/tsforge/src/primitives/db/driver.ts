@@ -2,6 +2,8 @@
 export interface QueryResult<Row> {
   readonly rows: Row[]
   readonly rowCount: number | null
+  /** First word of the server's command tag, e.g. `INSERT`. */
+  readonly command?: string
 }
 
 /**
@@ -49,6 +51,19 @@ export interface Notification {
   readonly payload: string
 }
 
+/** State of a pool at this moment. */
+export interface PoolStats {
+  readonly total: number
+  readonly idle: number
+  /** Callers waiting for a connection. */
+  readonly waiting: number
+}
+
+/** Whether `value` can take statements: our `Db` and `Tx`, a bare `pg` client, pool or pooled client, and alike. */
+export function isQueryable(value: unknown): value is Queryable {
+  return typeof value === 'object' && value !== null && typeof (value as Partial<Queryable>).query === 'function'
+}
+
 /**
  * What a database driver promises. All policy (transactions, retries, savepoints, routing of reads) lives in
  * the facade; a driver only moves statements.
@@ -65,6 +80,8 @@ export interface DbDriver extends Queryable {
    * reconnection, since notifications sent meanwhile are gone.
    */
   listen(channel: string, onNotify: (n: Notification) => void, onGap: () => void): Promise<() => Promise<void>>
+  /** For metrics. */
+  stats?(): PoolStats
   /** Opens what must be open before the first query. Idempotent. */
   start(): Promise<void>
   /** Waits for running statements, then closes everything that the driver opened. */

@@ -1,0 +1,144 @@
+import type { ClientConfig } from 'pg'
+import { systemClock } from '../../../kernel/clock.ts'
+import type { Clock } from '../../../kernel/clock.ts'
+import type { DbCapabilities, DbConnection, DbDriver, Notification, PoolStats, Queryable, QueryResult } from '../driver.ts'
+import { answers } from '../embedded/postmaster.ts'
+import { startEmbedded } from '../embedded/server.ts'
+import type { EmbeddedOptions, EmbeddedServer } from '../embedded/server.ts'
+import { tellConnection } from '../events.ts'
+import { dbFault, isConnectionLoss } from '../faults.ts'
+import { PgDriver } from '../pg/driver.ts'
+import { StatementNames } from '../pg/statement-names.ts'
+
+export { embeddedInstalled } from '../embedded/binaries.ts'
+export { startEmbedded } from '../embedded/server.ts'
+export type { EmbeddedOptions, EmbeddedServer } from '../embedded/server.ts'
+
+export interface EmbeddedDriverOptions extends EmbeddedOptions {
+  /** Database to use, default `postgres`. */
+  readonly database?: string
+  /** Most connections of this process, default 10. */
+  readonly max?: number
+  /** Longest wait for a free connection, default 5 s. */
+  readonly poolWaitMs?: number
+  /** Default 30 s. */
+  readonly statementTimeoutMs?: number
+  readonly preparedLimit?: number
+}
+
+/**
+ * PostgreSQL without installing one: the real server from an npm package, over a Unix socket in the app's folder.
+ * A second process of the same app joins the server of the first. One that dies is started again.
+ */
+export function embedded(options: EmbeddedDriverOptions): DbDriver {
+  return new EmbeddedDriver(options)
+}
+
+class EmbeddedDriver implements DbDriver {
+  readonly name = 'embedded'
+  readonly capabilities: DbCapabilities = { listen: true, concurrent: true, prepared: true, pipeline: true, replica: false }
+  readonly #options: EmbeddedDriverOptions
+  readonly #clock: Clock
+  #server: EmbeddedServer | undefined
+  #inner: PgDriver | undefined
+  #ensuring: Promise<EmbeddedServer> | undefined
+  #opening: Promise<PgDriver> | undefined
+  #closed = false
+
+  constructor(options: EmbeddedDriverOptions) {
+    this.#options = options
+    this.#clock = options.clock ?? systemClock
+  }
+
+  query<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<QueryResult<Row>> {
+    return this.#withServer((inner) => inner.query<Row>(text, values))
+  }
+
+  connect(): Promise<DbConnection> {
+    return this.#withServer((inner) => inner.connect())
+  }
+
+  replica(): Queryable | undefined {
+    return undefined
+  }
+
+  async listen(channel: string, onNotify: (n: Notification) => void, onGap: () => void): Promise<() => Promise<void>> {
+    return (await this.#open()).listen(channel, onNotify, onGap)
+  }
+
+  stats(): PoolStats {
+    return this.#inner?.stats() ?? { total: 0, idle: 0, waiting: 0 }
+  }
+
+  async start(): Promise<void> {
+    await this.#open()
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true
+    await this.#opening?.catch(() => undefined)
+    await this.#inner?.close()
+    await this.#ensuring?.catch(() => undefined)
+    await this.#server?.stop()
+  }
+
+  #open(): Promise<PgDriver> {
+    if (this.#inner !== undefined) return Promise.resolve(this.#inner)
+    this.#opening ??= this.#create().finally(() => (this.#opening = undefined))
+    return this.#opening
+  }
+
+  async #create(): Promise<PgDriver> {
+    const server = await this.#ensure()
+    const { database = 'postgres', max = 10, poolWaitMs = 5000, statementTimeoutMs = 30_000, preparedLimit = 256 } = this.#options
+    const connection: ClientConfig = { host: server.host, port: 5432, user: 'postgres', database, connectionTimeoutMillis: poolWaitMs }
+    const inner = new PgDriver({
+      name: this.name,
+      clock: this.#clock,
+      source: { ...connection, max, application_name: 'tsforge', statement_timeout: statementTimeoutMs, idle_in_transaction_session_timeout: 60_000 },
+      preparing: { names: new StatementNames(), limit: preparedLimit },
+      direct: async () => ({ ...connection, host: (await this.#ensure()).host, application_name: 'tsforge listen' }),
+      startTimeoutMs: 10_000,
+    })
+    await inner.start()
+    this.#inner = inner
+    return inner
+  }
+
+  /** The server, started again (or joined) when it is gone. */
+  #ensure(): Promise<EmbeddedServer> {
+    if (this.#closed) return Promise.reject(dbFault('db.unavailable', new Error('the driver is closed')))
+    this.#ensuring ??= this.#find().finally(() => (this.#ensuring = undefined))
+    return this.#ensuring
+  }
+
+  async #find(): Promise<EmbeddedServer> {
+    if (this.#server !== undefined && (await answers(this.#server.host))) return this.#server
+    const again = this.#server !== undefined
+    const server = await startEmbedded(this.#options)
+    this.#server = server
+    if (again) tellConnection({ kind: 'server_restarted' })
+    void server.ended.then(() => {
+      if (!this.#closed && this.#server === server) void this.#ensure().catch((cause: unknown) => tellConnection({ kind: 'lost', cause }))
+    })
+    return server
+  }
+
+  async #withServer<T>(work: (inner: PgDriver) => Promise<T>): Promise<T> {
+    const inner = this.#inner ?? (await this.#open())
+    try {
+      return await work(inner)
+    } catch (error) {
+      if (!wasRefused(error) || this.#closed) throw error
+      await this.#ensure()
+      return work(inner)
+    }
+  }
+}
+
+/** No connection was made, so nothing ran: the work may be done again. */
+function wasRefused(error: unknown): boolean {
+  if (!isConnectionLoss(error)) return false
+  const { code } = ((error as Error).cause ?? {}) as { code?: string }
+  return code === 'ECONNREFUSED' || code === 'ENOENT' || code === '57P03'
+}

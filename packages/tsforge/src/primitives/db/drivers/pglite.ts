@@ -1,0 +1,141 @@
+import { mkdir } from 'node:fs/promises'
+import { dirname } from 'node:path'
+import type { PGlite } from '@electric-sql/pglite'
+import type { PoolConfig } from 'pg'
+import { systemClock } from '../../../kernel/clock.ts'
+import type { Clock } from '../../../kernel/clock.ts'
+import type { DbCapabilities, DbConnection, DbDriver, Notification, PoolStats, Queryable, QueryResult } from '../driver.ts'
+import { dbErrors } from '../errors.ts'
+import { PgDriver } from '../pg/driver.ts'
+import { StatementNames } from '../pg/statement-names.ts'
+
+export interface PgliteOptions {
+  /** Folder of the data; absent: in memory, gone with the process. */
+  readonly dir?: string | undefined
+  /** A live instance instead; you close it. */
+  readonly pglite?: PGlite
+  /** Longest wait for the one connection, default 5 s. */
+  readonly poolWaitMs?: number
+  readonly preparedLimit?: number
+  readonly clock?: Clock
+}
+
+/**
+ * PostgreSQL compiled to WebAssembly (package `@electric-sql/pglite`): runs everywhere, with one connection, inside
+ * this process and on its main thread. For development and tests where the embedded server has no binary.
+ */
+export function pglite(options: PgliteOptions = {}): DbDriver {
+  return new PgliteDriver(options)
+}
+
+interface Engine {
+  readonly lite: PGlite
+  readonly inner: PgDriver
+}
+
+class PgliteDriver implements DbDriver {
+  readonly name = 'pglite'
+  readonly capabilities: DbCapabilities = { listen: true, concurrent: false, prepared: true, pipeline: true, replica: false }
+  readonly #options: PgliteOptions
+  #engine: Engine | undefined
+  #opening: Promise<Engine> | undefined
+
+  constructor(options: PgliteOptions) {
+    this.#options = options
+  }
+
+  async query<Row = Record<string, unknown>>(text: string, values?: unknown[]): Promise<QueryResult<Row>> {
+    return (this.#engine ?? (await this.#open())).inner.query<Row>(text, values)
+  }
+
+  async connect(): Promise<DbConnection> {
+    return (this.#engine ?? (await this.#open())).inner.connect()
+  }
+
+  replica(): Queryable | undefined {
+    return undefined
+  }
+
+  async listen(channel: string, onNotify: (n: Notification) => void): Promise<() => Promise<void>> {
+    const { lite, inner } = await this.#open()
+    // Everybody shares one session: LISTEN inside somebody's open transaction would share its fate.
+    const alone = async <T>(work: () => Promise<T>): Promise<T> => {
+      const connection = await inner.connect()
+      try {
+        return await work()
+      } finally {
+        connection.release()
+      }
+    }
+    const quoted = `"${channel.replaceAll('"', '""')}"`
+    const leave = await alone(() => lite.listen(quoted, (payload) => onNotify({ channel, payload })))
+    return () => alone(() => leave())
+  }
+
+  stats(): PoolStats {
+    return this.#engine?.inner.stats() ?? { total: 0, idle: 0, waiting: 0 }
+  }
+
+  async start(): Promise<void> {
+    await this.#open()
+  }
+
+  async close(): Promise<void> {
+    const engine = await this.#opening?.catch(() => undefined)
+    await engine?.inner.close()
+    if (this.#options.pglite === undefined && engine?.lite.closed === false) await engine.lite.close()
+  }
+
+  #open(): Promise<Engine> {
+    this.#opening ??= this.#create().catch((error: unknown) => {
+      this.#opening = undefined
+      throw error
+    })
+    return this.#opening
+  }
+
+  async #create(): Promise<Engine> {
+    const { dir, poolWaitMs = 5000, preparedLimit = 256, clock = systemClock } = this.#options
+    const { PGlite, createPgConfig } = await load()
+    if (dir !== undefined) await mkdir(dirname(dir), { recursive: true, mode: 0o700 })
+    const lite = this.#options.pglite ?? (await PGlite.create(dir === undefined ? {} : { dataDir: dir }))
+    const config = createPgConfig(lite)
+    const inner = new PgDriver({
+      name: this.name,
+      clock,
+      source: {
+        ...config,
+        max: 1,
+        connectionTimeoutMillis: poolWaitMs,
+        idleTimeoutMillis: 0,
+        // A new client continues the same session: it must not inherit a transaction or statements.
+        onConnect: async (client: { query(text: string): Promise<unknown> }) => void (await client.query('rollback; deallocate all')),
+      } as unknown as PoolConfig,
+      preparing: { names: new StatementNames(), limit: preparedLimit },
+      startTimeoutMs: 0,
+    })
+    await inner.start()
+    this.#engine = { lite, inner }
+    return this.#engine
+  }
+}
+
+async function load() {
+  try {
+    const [{ PGlite }, { createPgConfig }] = await Promise.all([import('@electric-sql/pglite'), import('@electric-sql/pglite/node-postgres')])
+    return { PGlite, createPgConfig }
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    throw dbErrors.error('db.driver_missing', { meta: { package: '@electric-sql/pglite' }, cause: error })
+  }
+}
+
+/** Whether the package is there. */
+export function pgliteInstalled(): boolean {
+  try {
+    import.meta.resolve('@electric-sql/pglite')
+    return true
+  } catch {
+    return false
+  }
+}

@@ -1,0 +1,129 @@
+import { execFile, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { open, readFile, readlink, realpath, rm, stat, truncate } from 'node:fs/promises'
+import { connect } from 'node:net'
+import { join } from 'node:path'
+import type { Clock } from '../../../kernel/clock.ts'
+import { dbErrors } from '../errors.ts'
+import type { Binaries } from './binaries.ts'
+import type { Identity } from './identity.ts'
+import { credentialsOf, prefixOf } from './identity.ts'
+import { alive } from './lock.ts'
+import type { Places } from './places.ts'
+
+const keptLogBytes = 4 * 1024 * 1024
+
+/** What `postmaster.pid` says (PostgreSQL source, `pidfile.h`: one fact per line). */
+export interface PidFile {
+  readonly pid: number
+  readonly socket: string
+  /** `starting`, `ready`, `stopping`, `standby`; empty while the file is being written. */
+  readonly status: string
+}
+
+export async function readPidFile(data: string): Promise<PidFile | undefined> {
+  const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n').map((line) => line.trim())
+  const pid = Number.parseInt(lines[0] ?? '', 10)
+  return Number.isInteger(pid) ? { pid: Math.abs(pid), socket: lines[4] ?? '', status: lines[7] ?? '' } : undefined
+}
+
+/** Whether `pid` is a server of this very data folder: process ids are given anew, in containers soon. */
+export async function serves(pid: number, data: string): Promise<boolean> {
+  if (!alive(pid)) return false
+  const folder = await realpath(data)
+  if (process.platform === 'linux') {
+    // A server works in its data folder. Of somebody else's process we may not know; then it is not ours.
+    return (await readlink(`/proc/${pid}/cwd`).catch(() => '')) === folder
+  }
+  return new Promise((resolve) => {
+    execFile('ps', ['-ww', '-o', 'command=', '-p', String(pid)], (error, stdout) => resolve(error === null && stdout.includes(folder)))
+  })
+}
+
+/** Whether the server's socket takes connections. */
+export function answers(socket: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const probe = connect(join(socket, '.s.PGSQL.5432'))
+    probe.once('connect', () => {
+      probe.destroy()
+      resolve(true)
+    })
+    probe.once('error', () => resolve(false))
+  })
+}
+
+export interface LaunchSettings {
+  readonly places: Places
+  readonly binaries: Binaries
+  readonly identity: Identity
+  /** False: a crash of the machine may lose or spoil the data. */
+  readonly durable: boolean
+  readonly maxConnections: number
+  readonly clock: Clock
+}
+
+/**
+ * Holds the server's life to ours. A watcher reads a pipe that only we hold open: when we are gone, however we went,
+ * it asks the server to stop. We write one line before that when the server has ended by itself, so that the watcher
+ * never signals a process id which has been given to somebody else. Forked twice, so that the server has no strange child.
+ */
+const watched = '((read -r line <&3 || kill -INT $$) </dev/null >/dev/null 2>&1 &); exec "$@" 3<&- </dev/null'
+
+/** Starts the server and waits until it takes connections. Call it under the folder's lock. */
+export async function launch(settings: LaunchSettings): Promise<ChildProcess> {
+  const { places, binaries, identity, clock } = settings
+  if (((await stat(places.log).catch(() => undefined))?.size ?? 0) > keptLogBytes) await truncate(places.log)
+  const stale = await readPidFile(places.data)
+  // The server itself takes over from a dead process, but refuses when the id now belongs to another one.
+  if (stale !== undefined && alive(stale.pid)) await rm(join(places.data, 'postmaster.pid'), { force: true })
+  const log = await open(places.log, 'a', 0o600)
+  const from = (await log.stat()).size
+  const child = spawn('/bin/sh', ['-c', watched, 'sh', ...prefixOf(identity), binaries.postgres, ...serverArgs(settings)], {
+    ...credentialsOf(identity),
+    // Its own session: Ctrl-C in the terminal reaches us alone, and we stop the server when we have drained.
+    detached: true,
+    cwd: '/',
+    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', TZ: 'UTC', LC_ALL: 'C' },
+    stdio: ['ignore', log.fd, log.fd, 'pipe'],
+  })
+  const exited = new Promise<void>((resolve) => {
+    child.once('exit', () => resolve())
+    child.once('error', () => resolve())
+  })
+  const leash = child.stdio[3] as import('node:stream').Writable & { unref?(): void }
+  leash.on('error', () => undefined)
+  void exited.then(() => leash.end('ended\n'))
+  await log.close()
+  child.unref()
+  leash.unref?.()
+
+  let ended = false
+  void exited.then(() => (ended = true))
+  const end = clock.monotonic() + 60_000
+  while (!ended && clock.monotonic() < end) {
+    if ((await readPidFile(places.data))?.status === 'ready' && (await answers(places.socket))) return child
+    await clock.sleep(5)
+  }
+  if (!ended) child.kill('SIGQUIT')
+  const said = (await readFile(places.log)).subarray(from).toString('utf8').slice(-4000)
+  throw dbErrors.error('db.embedded_failed', { meta: { reason: ended ? 'the server ended at once' : 'the server was not ready in time' }, cause: new Error(said) })
+}
+
+function serverArgs({ places, binaries, durable, maxConnections }: LaunchSettings): string[] {
+  const set: Record<string, string | number> = {
+    listen_addresses: '',
+    port: 5432,
+    unix_socket_directories: places.socket,
+    unix_socket_permissions: '0700',
+    max_connections: maxConnections,
+    shared_buffers: '32MB',
+    wal_level: 'minimal',
+    max_wal_senders: 0,
+    timezone: 'UTC',
+    log_timezone: 'UTC',
+    jit: 'off',
+    ...(binaries.major >= 18 && { io_method: 'sync' }),
+    ...(!durable && { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+  }
+  return ['-D', places.data, ...Object.entries(set).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
+}

@@ -1,0 +1,159 @@
+import type { FieldDef } from 'pg'
+import { prepareValue } from './prepare-value.ts'
+import type { QueryResult, Statement } from '../driver.ts'
+import { isStalePlan } from '../faults.ts'
+import type { Session, Wire } from './session.ts'
+import { parserOf } from './types.ts'
+
+export type Row = Record<string, unknown>
+export type Results = QueryResult<Row>[]
+export type Settle = (error: unknown, results: Results) => void
+
+/** Columns of a statement's rows with their parsers. */
+export interface Shape {
+  readonly names: readonly string[]
+  readonly parsers: readonly ((text: string) => unknown)[]
+}
+
+export function shapeOf(fields: readonly FieldDef[]): Shape {
+  return { names: fields.map((field) => field.name), parsers: fields.map((field) => parserOf(field.dataTypeID)) }
+}
+
+export function readRow({ names, parsers }: Shape, fields: readonly (string | null)[]): Row {
+  const row: Row = {}
+  for (let i = 0; i < names.length; i++) {
+    const text = fields[i]
+    row[names[i]!] = text === null || text === undefined ? null : parsers[i]!(text)
+  }
+  return row
+}
+
+/** Statements of one exchange with the names under which they may be kept (`undefined`: not kept). */
+export interface Plan {
+  readonly text: string
+  readonly values: readonly unknown[]
+  readonly name: string | undefined
+}
+
+/**
+ * Encodes values before anything is sent: a value that cannot be encoded must fail the whole list, not leave
+ * its first half on the wire.
+ */
+export function plan(statement: Statement, name: string | undefined): Plan {
+  return { text: statement.text, values: statement.values === undefined ? [] : statement.values.map(prepareValue), name }
+}
+
+/**
+ * Statements sent in one flush and closed by one Sync, in the shape that `pg` calls a submittable. The server runs
+ * them as one implicit transaction: after a failure it skips to the Sync and takes everything back
+ * (PostgreSQL documentation, "Extended Query, Pipelining"). Row descriptions of kept statements are asked for once.
+ */
+export class Exchange {
+  readonly #session: Session
+  readonly #plans: readonly Plan[]
+  readonly #settle: Settle
+  readonly #results: Results = []
+  #shape: Shape | null | undefined
+  #rows: Row[] = []
+  #failure: unknown
+  #settled = false
+
+  constructor(session: Session, plans: readonly Plan[], settle: Settle) {
+    this.#session = session
+    this.#plans = plans
+    this.#settle = settle
+  }
+
+  submit(wire: Wire): Error | null {
+    wire.stream.cork?.()
+    try {
+      for (const item of this.#plans) this.#send(wire, item)
+      wire.sync()
+    } finally {
+      wire.stream.uncork?.()
+    }
+    this.#begin()
+    return null
+  }
+
+  #send(wire: Wire, { text, values, name }: Plan): void {
+    const { prepared, doubtful, parsing } = this.#session
+    const statement = name ?? ''
+    const ready = name !== undefined && (prepared.has(name) || parsing.includes(name))
+    if (!ready) {
+      // Closing what the server does not know is no error.
+      if (name !== undefined && doubtful.delete(name)) wire.close({ type: 'S', name })
+      wire.parse({ name: statement, text, types: [] })
+      parsing.push(name)
+    }
+    wire.bind({ portal: '', statement, values, binary: false })
+    if (name === undefined || prepared.get(name) === undefined) wire.describe({ type: 'P', name: '' })
+    wire.execute({ portal: '', rows: 0 })
+  }
+
+  /** Prepares for the answers of the next statement. */
+  #begin(): void {
+    const name = this.#plans[this.#results.length]?.name
+    this.#shape = name === undefined ? undefined : this.#session.prepared.get(name)
+    this.#rows = []
+  }
+
+  handleRowDescription(message: { readonly fields: readonly FieldDef[] }): void {
+    this.#shape = shapeOf(message.fields)
+  }
+
+  handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
+    if (this.#failure !== undefined) return
+    try {
+      this.#rows.push(readRow(this.#shape!, message.fields))
+    } catch (error) {
+      this.#failure = error
+    }
+  }
+
+  handleCommandComplete(message: { readonly text: string }): void {
+    const name = this.#plans[this.#results.length]?.name
+    if (name !== undefined && this.#session.prepared.get(name) === undefined) this.#session.prepared.set(name, this.#shape ?? null)
+    this.#results.push(complete(this.#rows, message.text))
+    this.#begin()
+  }
+
+  handleEmptyQuery(): void {
+    this.#results.push({ rows: [], rowCount: null })
+    this.#begin()
+  }
+
+  handleReadyForQuery(): void {
+    this.#finish(this.#failure)
+  }
+
+  /** From the server (it will still say "ready"), or from the connection (it will not). */
+  handleError(error: unknown): void {
+    this.#session.abandonParsing()
+    if (isStalePlan(error)) this.#session.forgetAll()
+    this.#finish(this.#failure ?? error)
+  }
+
+  handlePortalSuspended(): void {}
+  handleCopyInResponse(wire: Wire): void {
+    wire.sendCopyFail('COPY FROM STDIN is not supported')
+  }
+  handleCopyData(): void {}
+
+  #finish(error: unknown): void {
+    if (this.#settled) return
+    this.#settled = true
+    this.#settle(error, this.#results)
+  }
+}
+
+/** The result behind a command tag: `INSERT 0 3` affected 3 rows, `BEGIN` counts none. */
+export function complete(rows: Row[], tag: string): QueryResult<Row> {
+  const last = tag.charCodeAt(tag.length - 1)
+  const space = tag.indexOf(' ')
+  return {
+    rows,
+    rowCount: last >= 48 && last <= 57 ? Number(tag.slice(tag.lastIndexOf(' ') + 1)) : null,
+    command: space === -1 ? tag : tag.slice(0, space),
+  }
+}

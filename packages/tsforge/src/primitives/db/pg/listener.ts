@@ -1,0 +1,128 @@
+import pg from 'pg'
+import type { Client, ClientConfig } from 'pg'
+import type { Clock, Timer } from '../../../kernel/clock.ts'
+import type { Notification } from '../driver.ts'
+import { tellConnection } from '../events.ts'
+import { dbFault, translate } from '../faults.ts'
+import { jitter } from './backoff.ts'
+
+/** How often the connection is asked whether it still lives; a dead peer does not say so by itself. */
+const heartbeatMs = 15_000
+const heartbeatDeadlineMs = 10_000
+
+/** Where to connect; asked at each connection. */
+export type DirectConfig = () => ClientConfig | Promise<ClientConfig>
+
+interface Subscriber {
+  readonly onNotify: (n: Notification) => void
+  readonly onGap: () => void
+}
+
+/**
+ * One connection for all channels. After a loss it comes back by itself, listens again and tells every subscriber
+ * that there was a gap: PostgreSQL keeps no notification for those who are away.
+ */
+export class Listener {
+  readonly #config: DirectConfig
+  readonly #clock: Clock
+  readonly #channels = new Map<string, Set<Subscriber>>()
+  #client: Client | undefined
+  #opening: Promise<Client> | undefined
+  #heartbeat: Timer | undefined
+  readonly #stop = new AbortController()
+
+  constructor(config: DirectConfig, clock: Clock) {
+    this.#config = config
+    this.#clock = clock
+  }
+
+  async listen(channel: string, onNotify: (n: Notification) => void, onGap: () => void): Promise<() => Promise<void>> {
+    const subscriber: Subscriber = { onNotify, onGap }
+    const subscribers = this.#channels.get(channel) ?? new Set()
+    this.#channels.set(channel, subscribers)
+    subscribers.add(subscriber)
+    try {
+      const client = await this.#connected()
+      await client.query(`listen ${pg.escapeIdentifier(channel)}`)
+    } catch (error) {
+      await this.#leave(channel, subscriber)
+      throw translate(error)
+    }
+    return () => this.#leave(channel, subscriber)
+  }
+
+  async close(): Promise<void> {
+    if (this.#stop.signal.aborted) return
+    this.#stop.abort(new Error('the listener is closed'))
+    this.#channels.clear()
+    this.#heartbeat?.cancel()
+    const client = this.#client ?? (await this.#opening?.catch(() => undefined))
+    this.#client = undefined
+    await client?.end().catch(() => undefined)
+  }
+
+  async #leave(channel: string, subscriber: Subscriber): Promise<void> {
+    const subscribers = this.#channels.get(channel)
+    if (subscribers?.delete(subscriber) !== true || subscribers.size > 0) return
+    this.#channels.delete(channel)
+    // When the connection is down there is nothing to take back.
+    await this.#client?.query(`unlisten ${pg.escapeIdentifier(channel)}`).catch(() => undefined)
+  }
+
+  #connected(): Promise<Client> {
+    if (this.#stop.signal.aborted) return Promise.reject(dbFault('db.unavailable', this.#stop.signal.reason))
+    if (this.#client !== undefined) return Promise.resolve(this.#client)
+    this.#opening ??= this.#open().finally(() => (this.#opening = undefined))
+    return this.#opening
+  }
+
+  async #open(): Promise<Client> {
+    const client = new pg.Client(await this.#config())
+    client.on('notification', ({ channel, payload }) => {
+      for (const { onNotify } of this.#channels.get(channel) ?? []) onNotify({ channel, payload: payload ?? '' })
+    })
+    client.on('error', () => undefined) // 'end' follows
+    await client.connect()
+    this.#client = client
+    client.once('end', () => this.#onLoss(client))
+    this.#heartbeat?.cancel()
+    this.#heartbeat = this.#clock.every(heartbeatMs, () => this.#beat(client))
+    return client
+  }
+
+  #beat(client: Client): void {
+    const deadline = this.#clock.after(heartbeatDeadlineMs, () => destroy(client))
+    client.query('select 1').then(deadline.cancel, deadline.cancel)
+  }
+
+  #onLoss(client: Client): void {
+    if (this.#client !== client) return
+    this.#client = undefined
+    this.#heartbeat?.cancel()
+    if (this.#stop.signal.aborted) return
+    tellConnection({ kind: 'listener_lost' })
+    void this.#restore()
+  }
+
+  async #restore(): Promise<void> {
+    for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
+      try {
+        await this.#clock.sleep(jitter(attempt, 50, 5000), this.#stop.signal)
+        if (this.#channels.size === 0) return
+        const client = await this.#connected()
+        await client.query([...this.#channels.keys()].map((channel) => `listen ${pg.escapeIdentifier(channel)}`).join('; '))
+        break
+      } catch {
+        // Still down, or lost again while listening: another `end` may have come, one loop is enough.
+        if (this.#client !== undefined) return
+      }
+    }
+    if (this.#stop.signal.aborted) return
+    tellConnection({ kind: 'listener_restored' })
+    for (const subscribers of this.#channels.values()) for (const { onGap } of subscribers) onGap()
+  }
+}
+
+function destroy(client: Client): void {
+  ;(client as unknown as { connection: { stream: { destroy(): void } } }).connection.stream.destroy()
+}
