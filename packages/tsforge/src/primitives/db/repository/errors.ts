@@ -1,0 +1,41 @@
+import { defineErrors } from '../../../kernel/errors.ts'
+import type { ErrorCatalogue } from '../../../kernel/errors.ts'
+
+export type RepositoryErrorCode =
+  | 'db.not_found'
+  | 'db.version_conflict'
+  | 'db.precondition_failed'
+  | 'db.tenant_missing'
+  | 'db.column_unknown'
+  | 'db.filter_invalid'
+
+export const repositoryErrors: ErrorCatalogue<RepositoryErrorCode> = defineErrors({
+  'db.not_found': {
+    status: 404,
+    message: { en: 'There is no such record.', id: 'Data tidak ditemukan.' },
+  },
+  'db.version_conflict': {
+    status: 409,
+    message: { en: 'The record was changed by somebody else meanwhile.', id: 'Data sudah diubah oleh pihak lain.' },
+    fix: 'Read it again and repeat the change on its current version.',
+  },
+  'db.precondition_failed': {
+    status: 412,
+    message: { en: 'The record is not the one named by If-Match.', id: 'Data tidak lagi sama dengan yang disebut If-Match.' },
+    fix: 'Read it again and repeat the change with its current ETag.',
+  },
+  'db.tenant_missing': {
+    status: 400,
+    message: { en: 'This works only within a tenant.', id: 'Ini hanya berlaku di dalam sebuah tenant.' },
+    fix: 'Name the tenant with X-Tenant-ID, or by a token that carries one.',
+  },
+  'db.column_unknown': {
+    status: 422,
+    message: { en: 'These fields cannot be written: {columns}', id: 'Kolom berikut tidak dapat ditulis: {columns}' },
+    fix: 'Leave them out.',
+  },
+  'db.filter_invalid': {
+    status: 400,
+    message: { en: 'The list cannot be filtered or sorted by {column} like this.', id: 'Daftar tidak dapat disaring atau diurutkan dengan {column} seperti itu.' },
+  },
+})
