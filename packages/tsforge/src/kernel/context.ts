@@ -46,9 +46,9 @@ export function currentContext(): RequestContext | undefined {
   return storage.getStore()
 }
 
-/** Runs `fn` (and everything that it awaits) with `context` as the current one. */
-export function runWithContext<T>(context: RequestContext, fn: () => T): T {
-  return storage.run(context, fn)
+/** Runs `fn(...args)` (and everything that it awaits) with `context` as the current one. */
+export function runWithContext<T, A extends readonly unknown[]>(context: RequestContext, fn: (...args: A) => T, ...args: A): T {
+  return storage.run(context, fn, ...args)
 }
 
 /** A context for work that no request started: jobs, commands, tests. */
