@@ -1,7 +1,8 @@
 import type { Actor } from '../kernel/context.ts'
-import type { Localized } from '../kernel/errors.ts'
-import type { Plugin, Ports } from '../kernel/plugin.ts'
+import type { PermissionSpec, Plugin, Ports } from '../kernel/plugin.ts'
 import type { Route } from './route.ts'
+
+export type { PermissionSpec } from '../kernel/plugin.ts'
 
 /** The request as far as an authenticator may look at it. */
 export interface Credentials {
@@ -27,12 +28,6 @@ export type Authorizer = (actor: Actor, permission: string, tenantId: string | n
 
 /** Words for an OpenAPI security scheme. */
 export type SecurityScheme = Readonly<Record<string, unknown>>
-
-export interface PermissionSpec {
-  readonly description: string | Localized
-  /** Whether the default authorizer grants it to plain members (reading) or to owners only. Default `owner`. */
-  readonly grantedTo?: 'owner' | 'member'
-}
 
 /** A plugin that also speaks HTTP. */
 export interface Feature<Options = unknown, Needs extends Ports = Ports, Service = unknown>

@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
+import { defineErrors } from './errors.ts'
+import type { ErrorCatalogue } from './errors.ts'
 
 /** Who is acting. `id` is stamped into `created_by`, `updated_by`, `deleted_by` and audit rows. */
 export interface Actor {
@@ -49,6 +51,21 @@ export function currentContext(): RequestContext | undefined {
 /** Runs `fn(...args)` (and everything that it awaits) with `context` as the current one. */
 export function runWithContext<T, A extends readonly unknown[]>(context: RequestContext, fn: (...args: A) => T, ...args: A): T {
   return storage.run(context, fn, ...args)
+}
+
+export const contextErrors: ErrorCatalogue<'tenant.required'> = defineErrors({
+  'tenant.required': {
+    status: 400,
+    message: { en: 'Name the tenant to work in.', id: 'Sebutkan tenant tempat bekerja.' },
+    fix: 'Send X-Tenant-ID with the id of one of your tenants.',
+  },
+})
+
+/** The tenant of the running unit of work. Throws `tenant.required` when it has none: never "all tenants". */
+export function requireTenantId(): string {
+  const tenantId = currentContext()?.tenantId
+  if (tenantId === undefined || tenantId === null) throw contextErrors.error('tenant.required')
+  return tenantId
 }
 
 /** A context for work that no request started: jobs, commands, tests. */

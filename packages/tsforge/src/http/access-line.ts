@@ -1,0 +1,43 @@
+/** What one access line tells. */
+export interface AccessFacts {
+  readonly now: number
+  readonly method: string
+  /** Route template, e.g. `/api/v1/notes/:id`; empty when nothing matched. */
+  readonly route: string
+  /** Target without the query. */
+  readonly path: string
+  readonly status: number
+  readonly durationMs: number
+  /** Body bytes sent. */
+  readonly bytes: number
+  readonly ip: string
+  readonly requestId: string
+  readonly userId: string | null
+  readonly tenantId: string | null
+  readonly traceId: string | undefined
+  /** The caller left before the answer. */
+  readonly aborted: boolean
+}
+
+const plain = /^[\x20-\x21\x23-\x5b\x5d-\x7e]*$/
+const maxText = 1024
+
+/** One JSON line. Built by hand: a logger child per request costs a fifth of the throughput. */
+export function accessLine(facts: AccessFacts): string {
+  let line =
+    `{"level":"${facts.status >= 500 ? 'warn' : 'info'}","time":${facts.now},"msg":"request","method":"${quoted(facts.method)}","route":"${quoted(facts.route)}","path":"${quoted(facts.path)}",` +
+    `"status":${facts.status},"duration_ms":${Math.round(facts.durationMs * 1000) / 1000},"bytes":${facts.bytes},"ip":"${quoted(facts.ip)}","request_id":"${facts.requestId}"`
+  if (facts.userId !== null) line += `,"user_id":"${quoted(facts.userId)}"`
+  if (facts.tenantId !== null) line += `,"tenant_id":"${quoted(facts.tenantId)}"`
+  if (facts.traceId !== undefined) line += `,"trace_id":"${facts.traceId}"`
+  if (facts.aborted) line += ',"aborted":true'
+  return line + '}\n'
+}
+
+/** The inside of a JSON string in pure ASCII, so that no terminal or log reader can be spoken to. */
+function quoted(text: string): string {
+  if (text.length <= maxText && plain.test(text)) return text
+  return JSON.stringify(text.slice(0, maxText))
+    .slice(1, -1)
+    .replace(/[\x7f-\uffff]/g, (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`)
+}

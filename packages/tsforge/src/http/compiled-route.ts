@@ -1,0 +1,173 @@
+import type { Coercion } from './coercion.ts'
+import { coercionsOf } from './coercion.ts'
+import type { Queue } from './deadlines.ts'
+import { strongTag } from './etag.ts'
+import type { HeaderBlock } from './header-block.ts'
+import type { RouteMeter } from './meters.ts'
+import type { Access, Call, Route, TenantMode } from './route.ts'
+import type { HeaderList } from './security-headers.ts'
+import { compileSerializer } from './serialization.ts'
+import type { Site } from './site.ts'
+import type { Validator, Validators } from './validation.ts'
+
+/** A part of the input that is made of text: query or params. */
+export interface TextInput {
+  readonly validator: Validator
+  readonly coercions: ReadonlyMap<string, Coercion>
+}
+
+/** A route with everything decided that can be decided at boot. */
+export interface CompiledRoute {
+  readonly template: string
+  readonly access: Access
+  readonly tenant: TenantMode
+  /** Needs an actor, a tenant or a permission. */
+  readonly guarded: boolean
+  readonly vital: boolean
+  readonly params: TextInput | undefined
+  /** `undefined` for plain routes, whose query is not looked at. */
+  readonly query: TextInput | undefined
+  readonly body: Validator | undefined
+  /** A schema for the body was declared, so one must come. */
+  readonly takesBody: boolean
+  readonly bodyLimit: number
+  /** Media type of a success, for Accept. */
+  readonly mediaType: string
+  readonly status: number
+  readonly enveloped: boolean
+  readonly etag: boolean
+  readonly headers: HeaderList
+  readonly errorHeaders: HeaderList
+  readonly queue: Queue
+  readonly meter: RouteMeter
+  /** Makes the body of a success; `undefined` when there is none. May set the content type. */
+  readonly write: ((data: unknown, headers: HeaderBlock) => string | Buffer) | undefined
+  tag(body: string | Buffer): string
+  handler(call: Call): unknown
+}
+
+export function tenantModeOf(route: Route): TenantMode {
+  return route.tenant ?? (route.access === 'public' ? 'none' : route.access === 'authenticated' ? 'optional' : 'required')
+}
+
+/** The path parameters of a Fastify pattern. */
+export function paramNames(url: string): string[] {
+  const names = [...url.matchAll(/:([A-Za-z0-9_]+)/g)].map((match) => match[1]!)
+  return url.endsWith('*') ? [...names, '*'] : names
+}
+
+export function compileRoute(site: Site, validators: Validators, route: Route): CompiledRoute {
+  const tenant = tenantModeOf(route)
+  const plain = route.plain !== undefined && route.plain !== false
+  const contentType = typeof route.plain === 'object' ? route.plain.contentType : plain ? 'application/json' : 'application/json; charset=utf-8'
+  const vary = [
+    ...(site.cors.varies ? ['origin'] : []),
+    ...(route.access === 'public' ? [] : ['authorization']),
+    ...(tenant === 'none' ? [] : ['x-tenant-id']),
+  ]
+  const status = route.status ?? (route.data === null ? 204 : 200)
+  const text = (schema: Route['params'], place: 'query' | 'params'): TextInput => {
+    const validator = validators.compile(schema ?? nothing, place)
+    return { validator, coercions: coercionsOf(validator.schema) }
+  }
+  const names = paramNames(route.url)
+  const serialize = route.data === null || (plain && isText(route.data)) ? undefined : compileSerializer(route.data)
+  return {
+    template: route.url,
+    access: route.access,
+    tenant,
+    guarded: route.access !== 'public' || tenant !== 'none',
+    vital: route.vital ?? false,
+    params: names.length === 0 ? undefined : text(route.params ?? textParams(names), 'params'),
+    query: plain && route.query === undefined ? undefined : text(route.query, 'query'),
+    body: route.method === 'GET' ? undefined : validators.compile(route.body ?? nothing, 'body'),
+    takesBody: route.body !== undefined,
+    bodyLimit: route.limits?.bodyBytes ?? site.options.bodyLimitBytes,
+    mediaType: contentType.split(';')[0]!.trim().toLowerCase(),
+    status,
+    enveloped: !plain,
+    etag: route.etag ?? route.method === 'GET',
+    headers: headersOf(site, vary, route.cacheControl ?? 'no-store', contentType),
+    errorHeaders: headersOf(site, [...vary, 'accept', 'accept-language'], 'no-store', undefined),
+    queue: site.deadlines.queue(route.limits?.timeoutMs ?? site.options.requestTimeoutMs),
+    meter: site.meters.route(route.method, route.url),
+    write: route.data === null ? undefined : plain ? writePlain(serialize, route.plain === true) : (data) => serialize!(data),
+    tag: rememberTag(),
+    handler: (call) => route.handler(call),
+  }
+}
+
+/** For requests that match no route, or none with their method. */
+export function compileMissing(site: Site, template: string, handler: () => unknown): CompiledRoute {
+  const headers = headersOf(site, [...(site.cors.varies ? ['origin'] : []), 'accept', 'accept-language'], 'no-store', undefined)
+  return {
+    template,
+    access: 'public',
+    tenant: 'none',
+    guarded: false,
+    vital: true,
+    params: undefined,
+    query: undefined,
+    body: undefined,
+    takesBody: false,
+    bodyLimit: 0,
+    mediaType: 'application/json',
+    status: 204,
+    enveloped: false,
+    etag: false,
+    headers,
+    errorHeaders: headers,
+    queue: site.deadlines.queue(site.options.requestTimeoutMs),
+    meter: site.meters.route('', template),
+    write: undefined,
+    tag: strongTag,
+    handler,
+  }
+}
+
+const nothing = { type: 'object', properties: {}, additionalProperties: false } as unknown as NonNullable<Route['params']>
+
+function textParams(names: readonly string[]): NonNullable<Route['params']> {
+  const properties = Object.fromEntries(names.map((name) => [name, { type: 'string', minLength: 1, maxLength: 255 }]))
+  return { type: 'object', properties, required: names } as unknown as NonNullable<Route['params']>
+}
+
+function headersOf(site: Site, vary: readonly string[], cacheControl: string, contentType: string | undefined): HeaderList {
+  const list = contentType === undefined ? [] : ['content-type', contentType]
+  list.push('cache-control', cacheControl)
+  if (vary.length > 0) list.push('vary', vary.join(', '))
+  return [...list, ...site.security]
+}
+
+function isText(schema: NonNullable<Route['data']>): boolean {
+  return (schema as { readonly type?: unknown }).type === 'string'
+}
+
+function writePlain(serialize: ((data: unknown) => string) | undefined, guessType: boolean): (data: unknown, headers: HeaderBlock) => string | Buffer {
+  return (data, headers) => {
+    if (typeof data === 'string') {
+      if (guessType) headers.set('content-type', 'text/plain; charset=utf-8')
+      return data
+    }
+    if (Buffer.isBuffer(data)) {
+      if (guessType) headers.set('content-type', 'application/octet-stream')
+      return data
+    }
+    return serialize === undefined ? JSON.stringify(data) : serialize(data)
+  }
+}
+
+/** Answers that repeat (health, key sets, documents) are hashed once. */
+function rememberTag(): (body: string | Buffer) => string {
+  let lastBody = ''
+  let lastTag = strongTag('')
+  return (body) => {
+    if (typeof body !== 'string') return strongTag(body.toString('latin1'))
+    if (body !== lastBody) {
+      lastTag = strongTag(body)
+      lastBody = body.length <= 65_536 ? body : ''
+      if (lastBody === '') return lastTag
+    }
+    return lastTag
+  }
+}

@@ -1,0 +1,258 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ForgeError } from '../kernel/errors.ts'
+import { anything, parseAccept } from './accept.ts'
+import type { Wanted } from './accept.ts'
+import { accessLine } from './access-line.ts'
+import { Answered } from './answer.ts'
+import { announcesBody } from './body.ts'
+import { clientAddress } from './client-address.ts'
+import type { CompiledRoute } from './compiled-route.ts'
+import type { Expiring } from './deadlines.ts'
+import { httpErrors } from './errors.ts'
+import { noneMatches } from './etag.ts'
+import { renderFailure } from './failure.ts'
+import { HeaderBlock } from './header-block.ts'
+import { linger } from './linger.ts'
+import type { Site } from './site.ts'
+import { parseTraceparent } from './trace.ts'
+import { RequestUnit } from './unit.ts'
+import type { RouteCall } from './unit.ts'
+import { settle, track } from './sockets.ts'
+
+/** How much of an unread body is worth reading to keep the connection. */
+const worthReadingBytes = 64 * 1024
+
+/** One request and its answer: the state that the steps of the pipeline share. Answers exactly once. */
+export class Exchange implements Expiring {
+  previous: Expiring | undefined = undefined
+  next: Expiring | undefined = undefined
+  deadline = 0
+  readonly site: Site
+  readonly route: CompiledRoute
+  readonly request: FastifyRequest
+  readonly reply: FastifyReply
+  readonly req: IncomingMessage
+  readonly res: ServerResponse
+  readonly id: string
+  readonly unit: RequestUnit
+  readonly ip: string
+  readonly wanted: Wanted
+  readonly hasBody: boolean
+  /** The whole body has been read. */
+  bodyRead = false
+  answered = false
+  /** The connection must not be used again. */
+  closing = false
+  call: RouteCall | undefined = undefined
+  readonly #now: number
+  readonly #begunAt: number
+  #waiting = false
+  #rawExposed = false
+  #aborter: AbortController | undefined = undefined
+
+  constructor(site: Site, route: CompiledRoute, request: FastifyRequest, reply: FastifyReply) {
+    const req = request.raw
+    const headers = req.headers
+    this.site = site
+    this.route = route
+    this.request = request
+    this.reply = reply
+    this.req = req
+    this.res = reply.raw
+    this.id = request.id
+    this.#now = site.clock.now()
+    this.#begunAt = site.clock.monotonic()
+    const language = headers['accept-language']
+    const traceparent = headers['traceparent']
+    this.unit = new RequestUnit(
+      this,
+      request.id,
+      language === undefined ? site.defaultLocale : site.locale(language),
+      typeof traceparent === 'string' ? parseTraceparent(traceparent) : undefined,
+    )
+    this.ip = clientAddress(req, site.trusted)
+    this.wanted = headers.accept === undefined ? anything : parseAccept(headers.accept)
+    this.hasBody = announcesBody(req)
+    site.meters.inFlight++
+    track(req.socket, this)
+  }
+
+  /** Target without the query. */
+  get path(): string {
+    const url = this.req.url ?? ''
+    const end = url.indexOf('?')
+    return end === -1 ? url : url.slice(0, end)
+  }
+
+  get signal(): AbortSignal {
+    if (this.#aborter === undefined) {
+      const aborter = (this.#aborter = new AbortController())
+      if (this.answered || this.res.destroyed) aborter.abort()
+      else this.res.once('close', () => (this.answered && this.res.writableFinished ? undefined : aborter.abort(httpErrors.error('http.timeout'))))
+    }
+    return this.#aborter.signal
+  }
+
+  exposeRaw(): { readonly request: FastifyRequest; readonly reply: FastifyReply } {
+    this.#rawExposed = true
+    return { request: this.request, reply: this.reply }
+  }
+
+  /** The answer will come later: from now on the time limit counts. */
+  wait(): void {
+    if (this.#waiting || this.answered) return
+    this.#waiting = true
+    this.route.queue.add(this, this.#begunAt)
+  }
+
+  expire(): void {
+    this.#waiting = false
+    const error = httpErrors.error('http.timeout', { retryAfterMs: 1000 })
+    this.fail(error)
+    this.#aborter?.abort(error)
+  }
+
+  /** Sends what the handler returned. */
+  succeed(value: unknown): void {
+    if (this.answered) return
+    const { route, reply } = this
+    if (this.#rawExposed && (reply.sent || this.res.headersSent)) return this.#handOver()
+    let { status } = route
+    let data = value
+    let own: Readonly<Record<string, string>> | undefined
+    if (value instanceof Answered) {
+      if (value.status !== 0) status = value.status
+      own = value.headers
+      data = value.data
+    }
+    let headers: HeaderBlock
+    let body: string | Buffer | undefined
+    try {
+      if (this.#rawExposed) own = { ...(reply.getHeaders() as Record<string, string>), ...own }
+      headers = new HeaderBlock(route.headers)
+      if (own !== undefined) headers.merge(own)
+      if (status !== 204 && route.write !== undefined) {
+        const text = route.write(data, headers)
+        if (route.etag && status === 200) {
+          const tag = own?.['etag'] ?? route.tag(text)
+          if (own?.['etag'] === undefined) headers.list.push('etag', tag)
+          const known = this.req.headers['if-none-match']
+          if (known !== undefined && noneMatches(known, tag)) return this.#send(304, headers.withoutContent(), undefined)
+        }
+        body = route.enveloped ? `{"success":true,"data":${text as string},"request_id":"${this.id}"}` : text
+      } else headers = headers.withoutContent()
+    } catch (error) {
+      return this.fail(error)
+    }
+    this.#send(status, headers, body)
+  }
+
+  /** Answers an error; logs it when nobody could have expected it. */
+  fail(thrown: unknown): void {
+    if (this.answered) {
+      if (!(thrown instanceof ForgeError)) this.site.log.warn({ err: thrown, request_id: this.id, route: this.route.template }, 'request failed after it was answered')
+      return
+    }
+    if (this.res.headersSent) {
+      this.res.destroy()
+      return this.#handOver()
+    }
+    this.#report(thrown)
+    const failure = renderFailure(thrown, { locale: this.unit.locale, requestId: this.id, problem: this.wanted.problem, path: this.path })
+    const headers = new HeaderBlock(this.route.errorHeaders)
+    headers.list.push('content-type', failure.contentType, 'content-language', failure.language)
+    if (failure.retryAfterMs !== undefined) headers.list.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
+    if (failure.headers !== undefined) headers.merge(failure.headers)
+    if (failure.status === 401 && failure.headers?.['www-authenticate'] === undefined) headers.list.push('www-authenticate', this.site.challenge)
+    this.#send(failure.status, headers, failure.body)
+  }
+
+  /** The caller has gone; nothing can be sent. */
+  abandon(): void {
+    if (this.answered) return
+    this.#aborter?.abort()
+    this.#account(499, 0, true)
+  }
+
+  #report(thrown: unknown): void {
+    const forged = thrown instanceof ForgeError
+    if (forged && thrown.status !== 500 && thrown.cause === undefined) return
+    const fields = { err: thrown, request_id: this.id, route: this.route.template, code: forged ? thrown.code : undefined, trace_id: this.unit.trace?.traceId }
+    if (!forged || thrown.status === 500) this.site.log.error(fields, 'request failed')
+    else this.site.log.warn(fields, 'request refused')
+  }
+
+  #send(status: number, headers: HeaderBlock, body: string | Buffer | undefined): void {
+    const { res, req } = this
+    if (res.destroyed || req.socket.destroyed) return this.abandon()
+    const bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
+    const list = headers.list
+    list.push('x-request-id', this.id)
+    if (body !== undefined) list.push('content-length', String(bytes))
+    const origin = req.headers.origin
+    if (origin !== undefined) {
+      const cors = this.site.cors.answer(origin)
+      if (cors !== undefined) list.push(...cors)
+    }
+    const unread = this.hasBody && !this.bodyRead && !req.complete
+    if (unread && !(Number(req.headers['content-length']) <= worthReadingBytes)) this.closing = true
+    if (this.closing || this.site.draining()) list.push('connection', 'close')
+    const isHead = req.method === 'HEAD'
+    try {
+      res.writeHead(status, list)
+    } catch (error) {
+      // A header of the handler's own that HTTP cannot carry: nothing has been written yet.
+      return this.fail(error)
+    }
+    if (unread && this.closing && body !== undefined) linger(req, res, body, this.site.clock)
+    else if (body === undefined || isHead) res.end()
+    else res.end(body)
+    this.#account(status, isHead ? 0 : bytes, false)
+  }
+
+  /** The handler took Fastify's reply into its own hands: only keep the books. */
+  #handOver(): void {
+    this.answered = true
+    this.#stopWaiting()
+    const finish = (): void => {
+      this.answered = false
+      this.#account(this.res.statusCode, 0, !this.res.writableFinished)
+    }
+    if (this.res.closed || this.res.destroyed) finish()
+    else this.res.once('close', finish)
+  }
+
+  #stopWaiting(): void {
+    if (!this.#waiting) return
+    this.#waiting = false
+    this.route.queue.remove(this)
+  }
+
+  #account(status: number, bytes: number, aborted: boolean): void {
+    this.answered = true
+    this.#stopWaiting()
+    const { site, route, unit, req } = this
+    const durationMs = site.clock.monotonic() - this.#begunAt
+    site.meters.inFlight--
+    settle(req.socket, this)
+    route.meter.record(status, durationMs)
+    site.sink.write(
+      accessLine({
+        now: this.#now,
+        method: req.method ?? '',
+        route: route.template,
+        path: this.path,
+        status,
+        durationMs,
+        bytes,
+        ip: this.ip,
+        requestId: this.id,
+        userId: unit.actor.id,
+        tenantId: unit.tenantId,
+        traceId: unit.trace?.traceId,
+        aborted,
+      }),
+    )
+  }
+}

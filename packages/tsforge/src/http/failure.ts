@@ -1,0 +1,64 @@
+import { STATUS_CODES } from 'node:http'
+import { ForgeError, messageOf } from '../kernel/errors.ts'
+import { httpErrors } from './errors.ts'
+
+/** An error as it goes out. */
+export interface Failure {
+  readonly status: number
+  readonly contentType: string
+  readonly language: string
+  readonly body: string
+  readonly headers: Readonly<Record<string, string>> | undefined
+  readonly retryAfterMs: number | undefined
+}
+
+export interface FailureView {
+  readonly locale: string
+  readonly requestId: string
+  /** RFC 9457 instead of the envelope. */
+  readonly problem: boolean
+  /** Target without the query. */
+  readonly path: string
+}
+
+const internal = httpErrors.error('internal')
+
+/** What a caller may see of `thrown`: itself when it is a catalogued error below 500 or a 5xx other than 500, else `internal`. */
+export function shown(thrown: unknown): ForgeError {
+  return thrown instanceof ForgeError && thrown.status !== 500 ? thrown : internal
+}
+
+/** The one place where errors become text. */
+export function renderFailure(thrown: unknown, view: FailureView): Failure {
+  const error = shown(thrown)
+  const message = messageOf(error, view.locale)
+  const translated = typeof error.spec.message !== 'string' && Object.hasOwn(error.spec.message, view.locale)
+  return {
+    status: error.status,
+    contentType: view.problem ? 'application/problem+json' : 'application/json; charset=utf-8',
+    language: translated ? view.locale : 'en',
+    body: view.problem ? problem(error, message, view) : envelope(error, message, view),
+    headers: error.headers,
+    retryAfterMs: error.retryAfterMs,
+  }
+}
+
+function envelope(error: ForgeError, message: string, view: FailureView): string {
+  return JSON.stringify({ success: false, error: { code: error.code, message, meta: error.meta }, request_id: view.requestId })
+}
+
+function problem(error: ForgeError, message: string, view: FailureView): string {
+  const { fields, ...meta } = error.meta ?? {}
+  return JSON.stringify({
+    type: `urn:tsforge:error:${error.code}`,
+    title: STATUS_CODES[error.status] ?? 'Error',
+    status: error.status,
+    detail: message,
+    instance: view.path,
+    code: error.code,
+    errors: fields,
+    meta: Object.keys(meta).length === 0 ? undefined : meta,
+    request_id: view.requestId,
+    fix: error.spec.fix,
+  })
+}

@@ -1,0 +1,199 @@
+import { Server as NetServer } from 'node:net'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import fastify, { LogController } from 'fastify'
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { checkRoutes } from './check-routes.ts'
+import { parseTrustedProxies } from './client-address.ts'
+import { compileMissing, compileRoute } from './compiled-route.ts'
+import { createCors } from './cors.ts'
+import { Deadlines } from './deadlines.ts'
+import { httpErrors } from './errors.ts'
+import { Exchange } from './exchange.ts'
+import { Meters } from './meters.ts'
+import { missingRoutes } from './missing.ts'
+import { parserErrors, refuse } from './parser-errors.ts'
+import { pipeline } from './pipeline.ts'
+import { Pressure } from './pressure.ts'
+import { remembering } from './recent.ts'
+import { isRequestId, newRequestId } from './request-id.ts'
+import type { Route } from './route.ts'
+import { routerOptions } from './router-options.ts'
+import { apiPolicy, securityHeaders } from './security-headers.ts'
+import type { HttpSettings, Site } from './site.ts'
+import { inFlight } from './sockets.ts'
+import { Validators } from './validation.ts'
+
+/** A server with all its routes. */
+export interface HttpServer {
+  readonly fastify: FastifyInstance
+  /** The OpenAPI 3.1 document of the routes. */
+  document(): Readonly<Record<string, unknown>>
+  /** Resolves with the origin that it serves, e.g. `http://127.0.0.1:8080`. */
+  listen(address?: { readonly host?: string; readonly port?: number }): Promise<string>
+  /** Stops accepting, answers what is in flight, then resolves. Cuts what is left after `closeTimeoutMs`. */
+  close(): Promise<void>
+  /** A request without a socket, for tests. */
+  readonly inject: FastifyInstance['inject']
+}
+
+/** Compiles `routes` into a server. Throws one error that names every fault of them. */
+export async function createHttp(settings: HttpSettings, routes: readonly Route[]): Promise<HttpServer> {
+  checkRoutes(settings, routes)
+  const { options } = settings
+  let closing = false
+  const site = createSite(settings, () => closing)
+  const app = createFastify(site)
+  const { server } = app
+  const sockets = new Set<Socket>()
+  server.maxConnections = options.maxConnections
+  server.on('connection', (socket) => {
+    sockets.add(socket)
+    socket.once('close', () => sockets.delete(socket))
+  })
+  refuseProtocols(site, app)
+
+  const validators = new Validators()
+  const all = [...routes]
+  for (const route of all) {
+    const method = route.method === 'GET' ? ['GET', 'HEAD'] : route.method
+    try {
+      app.route({ method, url: route.url, exposeHeadRoute: false, handler: pipeline(site, compileRoute(site, validators, route)) })
+    } catch (error) {
+      throw new Error(`${route.method} ${route.url}: ${(error as Error).message}`, { cause: error })
+    }
+  }
+  app.setNotFoundHandler(missingRoutes(site, all))
+  await app.ready()
+
+  return {
+    fastify: app,
+    document: () => ({}),
+    inject: app.inject.bind(app) as FastifyInstance['inject'],
+    listen: async ({ host = options.host, port = options.port } = {}) => {
+      const address = await app.listen({ host, port })
+      site.pressure.start(site.clock)
+      return address
+    },
+    close: async () => {
+      if (closing) return
+      closing = true
+      site.pressure.stop()
+      if (server.listening) await stopAccepting(server, sockets)
+      const cut = site.clock.after(options.closeTimeoutMs, () => {
+        for (const socket of sockets) socket.destroy()
+      })
+      await app.close()
+      cut.cancel()
+    },
+  }
+}
+
+/**
+ * Stops listening, then lets two turns of the event loop read what callers had sent before, and closes the
+ * connections that are idle: what was accepted gets its answer (with `connection: close`).
+ */
+async function stopAccepting(server: FastifyInstance['server'], sockets: ReadonlySet<Socket>): Promise<void> {
+  // http.Server.close would destroy idle connections at once, together with requests that lie in their buffers.
+  NetServer.prototype.close.call(server)
+  for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve))
+  for (const socket of sockets) if (inFlight(socket).length === 0) socket.destroySoon()
+}
+
+function createFastify(site: Site): FastifyInstance {
+  const { options } = site
+  const badTarget = compileMissing(site, '', () => undefined)
+  const app = fastify({
+    logger: false,
+    logController: new LogController({ disableRequestLogging: true }),
+    genReqId: requestIdOf,
+    requestIdHeader: false,
+    return503OnClosing: false,
+    exposeHeadRoutes: false,
+    bodyLimit: options.bodyLimitBytes,
+    requestTimeout: options.receiveTimeoutMs,
+    keepAliveTimeout: options.keepAliveMs,
+    maxRequestsPerSocket: options.maxRequestsPerSocket,
+    routerOptions,
+    http: {
+      maxHeaderSize: options.headerLimitBytes,
+      headersTimeout: Math.min(options.headersTimeoutMs, options.receiveTimeoutMs),
+      connectionsCheckingInterval: 1000,
+      // Checked by the pipeline, which answers with the envelope.
+      requireHostHeader: false,
+      insecureHTTPParser: false,
+    },
+    clientErrorHandler: parserErrors(site),
+    frameworkErrors: (error: Error & { code: string }, request: FastifyRequest, reply: FastifyReply) => {
+      const code = error.code === 'FST_ERR_MAX_PARAM_LENGTH' ? 'http.target_too_long' : 'http.target_malformed'
+      new Exchange(site, badTarget, request, reply).fail(httpErrors.error(code))
+    },
+  } as never) as unknown as FastifyInstance
+  // The pipeline reads bodies itself, after it knows who is asking.
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
+  return app
+}
+
+function requestIdOf(req: IncomingMessage): string {
+  const given = req.headers['x-request-id']
+  return typeof given === 'string' && isRequestId(given) ? given : newRequestId()
+}
+
+const continues = new WeakSet<IncomingMessage>()
+
+/** CONNECT, unknown expectations and `100 Continue`, which Node would answer by itself. */
+function refuseProtocols(site: Site, app: FastifyInstance): void {
+  const { server } = app
+  const meter = site.meters.route('CONNECT', '')
+  server.on('connect', (_req, socket) => refuse(site, meter, socket as Socket, httpErrors.error('http.method_not_allowed', { meta: { method: 'CONNECT' }, headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' } }), 'CONNECT'))
+  server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
+    continues.add(req)
+    server.emit('request', req, res)
+  })
+  server.on('checkExpectation', (req: IncomingMessage, res: ServerResponse) => {
+    res.shouldKeepAlive = false
+    refuse(site, meter, req.socket, httpErrors.error('http.expectation_failed'), req.method)
+  })
+}
+
+function createSite(settings: HttpSettings, closing: () => boolean): Site {
+  const { options, app, clock } = settings
+  const locales = settings.locales ?? ['en', 'id']
+  const defaultLocale = locales[0] ?? 'en'
+  const { isDraining } = settings
+  const authenticators = settings.authenticators ?? []
+  return {
+    app,
+    options,
+    clock,
+    log: settings.log,
+    sink: settings.sink,
+    cors: createCors(options),
+    trusted: parseTrustedProxies(options.trustedProxies),
+    pressure: new Pressure(options),
+    deadlines: new Deadlines(clock),
+    meters: new Meters(settings.metrics),
+    authenticators: authenticators.map(({ authenticate }) => authenticate),
+    tenantGate: settings.tenantGate,
+    authorizer: settings.authorizer,
+    challenge: challengeOf(settings),
+    defaultLocale,
+    security: securityHeaders(apiPolicy, options.hsts === 'on' || (options.hsts === 'auto' && app.environment === 'production')),
+    locale: remembering((header) => negotiate(header, locales)),
+    draining: () => closing() || (isDraining?.() ?? false),
+    wantsContinue: (req) => continues.has(req),
+  }
+}
+
+/** WWW-Authenticate (RFC 9110 section 11.6.1) with every HTTP scheme that the app knows. */
+function challengeOf({ app, authenticators = [] }: HttpSettings): string {
+  const schemes = new Set(authenticators.filter(({ scheme }) => scheme['type'] === 'http').map(({ scheme }) => String(scheme['scheme'])))
+  if (schemes.size === 0) schemes.add('bearer')
+  const realm = app.name.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '')
+  return [...schemes].map((name) => `${name.slice(0, 1).toUpperCase()}${name.slice(1)} realm="${realm}"`).join(', ')
+}
+
+function negotiate(header: string, locales: readonly string[]): string {
+  const tag = header.split(',')[0]!.split(';')[0]!.trim().split('-')[0]!.toLowerCase()
+  return locales.includes(tag) ? tag : (locales[0] ?? 'en')
+}

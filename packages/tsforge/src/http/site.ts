@@ -1,0 +1,70 @@
+import type { IncomingMessage } from 'node:http'
+import type { Clock } from '../kernel/clock.ts'
+import type { ErrorCatalogue } from '../kernel/errors.ts'
+import type { LineSink, Log } from '../kernel/log.ts'
+import type { Metrics } from '../kernel/metrics.ts'
+import type { AppInfo } from '../kernel/plugin.ts'
+import type { TrustedProxies } from './client-address.ts'
+import type { Cors } from './cors.ts'
+import type { Deadlines } from './deadlines.ts'
+import type { Authenticator, Authorizer, PermissionSpec, SecurityScheme, TenantGate } from './feature.ts'
+import type { Meters } from './meters.ts'
+import type { HttpOptions } from './options.ts'
+import type { Pressure } from './pressure.ts'
+import type { HeaderList } from './security-headers.ts'
+
+/** One way to sign in, with its words for the OpenAPI document. */
+export interface NamedAuthenticator {
+  readonly name: string
+  readonly scheme: SecurityScheme
+  readonly authenticate: Authenticator
+}
+
+/** Everything that `createHttp` is told. */
+export interface HttpSettings {
+  readonly app: AppInfo
+  readonly options: HttpOptions
+  readonly log: Log
+  /** Receives the access lines. */
+  readonly sink: LineSink
+  readonly clock: Clock
+  readonly metrics: Metrics
+  /** Asked in this order. */
+  readonly authenticators?: readonly NamedAuthenticator[]
+  readonly tenantGate?: TenantGate | undefined
+  readonly authorizer?: Authorizer | undefined
+  /** Declared permission codes; a route that asks for another one stops the boot. */
+  readonly permissions?: Readonly<Record<string, PermissionSpec>>
+  /** Catalogues of all modules, for the OpenAPI document. The pipeline's own is always there. */
+  readonly catalogues?: readonly ErrorCatalogue[]
+  /** Languages of error messages, the first being the default. Default `en`, `id`. */
+  readonly locales?: readonly string[]
+  /** True while the app is stopping: answers then ask the caller to close the connection. */
+  readonly isDraining?: () => boolean
+}
+
+/** What all requests of a server share. */
+export interface Site {
+  readonly app: AppInfo
+  readonly options: HttpOptions
+  readonly log: Log
+  readonly sink: LineSink
+  readonly clock: Clock
+  readonly cors: Cors
+  readonly trusted: TrustedProxies
+  readonly pressure: Pressure
+  readonly deadlines: Deadlines
+  readonly meters: Meters
+  readonly authenticators: readonly Authenticator[]
+  readonly tenantGate: TenantGate | undefined
+  readonly authorizer: Authorizer | undefined
+  /** Value of WWW-Authenticate. */
+  readonly challenge: string
+  readonly defaultLocale: string
+  /** Security headers of the API. */
+  readonly security: HeaderList
+  locale(acceptLanguage: string): string
+  draining(): boolean
+  /** Called before the headers of a body are acted on, when the caller waits for `100 Continue`. */
+  wantsContinue(req: IncomingMessage): boolean
+}

@@ -1,0 +1,28 @@
+import type { Socket } from 'node:net'
+import type { Exchange } from './exchange.ts'
+
+const pending = Symbol('requests in flight')
+type Tracked = Socket & { [pending]?: Exchange[] }
+
+/** Notes that `exchange` is in flight on its connection (several at once only when the caller pipelines). */
+export function track(socket: Socket, exchange: Exchange): void {
+  const tracked = socket as Tracked
+  const list = tracked[pending]
+  if (list === undefined) tracked[pending] = [exchange]
+  else list.push(exchange)
+}
+
+export function settle(socket: Socket, exchange: Exchange): void {
+  const list = (socket as Tracked)[pending]
+  if (list === undefined) return
+  if (list.length === 1 && list[0] === exchange) list.pop()
+  else {
+    const at = list.indexOf(exchange)
+    if (at !== -1) list.splice(at, 1)
+  }
+}
+
+/** Unanswered requests of a connection, oldest first. */
+export function inFlight(socket: Socket): readonly Exchange[] {
+  return (socket as Tracked)[pending] ?? []
+}

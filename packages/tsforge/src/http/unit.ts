@@ -1,0 +1,68 @@
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { anonymous } from '../kernel/context.ts'
+import type { Actor, RequestContext, TraceContext } from '../kernel/context.ts'
+import type { Exchange } from './exchange.ts'
+import type { Call } from './route.ts'
+
+/** The context of one request. Its signal is made when somebody looks at it: most never do. */
+export class RequestUnit implements RequestContext {
+  readonly requestId: string
+  actor: Actor = anonymous
+  tenantId: string | null = null
+  locale: string
+  trace: TraceContext | undefined
+  wrote = false
+  readonly #exchange: Exchange
+
+  constructor(exchange: Exchange, requestId: string, locale: string, trace: TraceContext | undefined) {
+    this.#exchange = exchange
+    this.requestId = requestId
+    this.locale = locale
+    this.trace = trace
+  }
+
+  get signal(): AbortSignal {
+    return this.#exchange.signal
+  }
+}
+
+/** What a handler receives. */
+export class RouteCall implements Call {
+  readonly params: unknown
+  readonly query: unknown
+  readonly body: unknown
+  readonly context: RequestUnit
+  readonly #exchange: Exchange
+
+  constructor(exchange: Exchange, params: unknown, query: unknown, body: unknown) {
+    this.#exchange = exchange
+    this.context = exchange.unit
+    this.params = params
+    this.query = query
+    this.body = body
+  }
+
+  get actor(): Actor {
+    return this.context.actor
+  }
+  get tenantId(): string | null {
+    return this.context.tenantId
+  }
+  get ip(): string {
+    return this.#exchange.ip
+  }
+  get userAgent(): string | undefined {
+    return this.#exchange.req.headers['user-agent']
+  }
+  get signal(): AbortSignal {
+    return this.#exchange.signal
+  }
+  get raw(): { readonly request: FastifyRequest; readonly reply: FastifyReply } {
+    return this.#exchange.exposeRaw()
+  }
+
+  header(name: string): string | undefined {
+    const value = this.#exchange.req.headers[name.toLowerCase()]
+    return Array.isArray(value) ? value.join(', ') : value
+  }
+}
