@@ -9,7 +9,7 @@ import type { DbCapabilities, DbConnection, DbDriver, Queryable, QueryResult, St
 import { dbErrors } from './errors.ts'
 import { dbFault, isConnectionLoss, isRetryable } from './faults.ts'
 import { Meter } from './meter.ts'
-import { jitter } from './pg/backoff.ts'
+import { jitter } from './backoff.ts'
 import { Transaction, runHooks } from './transaction.ts'
 import type { Hooks, Unit } from './transaction.ts'
 
@@ -67,6 +67,11 @@ export class Facade implements Db {
 
   async notify(channel: string, payload: string, tx?: Queryable): Promise<void> {
     await (tx ?? this).query('select pg_notify($1, $2)', [channel, payload])
+  }
+
+  async connect(): Promise<DbConnection> {
+    this.#checkFree()
+    return this.#driver.connect()
   }
 
   start(): Promise<void> {

@@ -2,17 +2,17 @@ import type { ClientConfig } from 'pg'
 import { systemClock } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { DbCapabilities, DbConnection, DbDriver, Notification, PoolStats, Queryable, QueryResult } from '../driver.ts'
-import { answers } from '../embedded/postmaster.ts'
-import { startEmbedded } from '../embedded/server.ts'
-import type { EmbeddedOptions, EmbeddedServer } from '../embedded/server.ts'
+import { answers } from './embedded/postmaster.ts'
+import { startEmbedded } from './embedded/server.ts'
+import type { EmbeddedOptions, EmbeddedServer } from './embedded/server.ts'
+import { dbErrors } from '../errors.ts'
 import { tellConnection } from '../events.ts'
-import { dbFault, isConnectionLoss } from '../faults.ts'
 import { PgDriver } from '../pg/driver.ts'
 import { StatementNames } from '../pg/statement-names.ts'
 
-export { embeddedInstalled } from '../embedded/binaries.ts'
-export { startEmbedded } from '../embedded/server.ts'
-export type { EmbeddedOptions, EmbeddedServer } from '../embedded/server.ts'
+export { embeddedInstalled } from './embedded/binaries.ts'
+export { startEmbedded } from './embedded/server.ts'
+export type { EmbeddedOptions, EmbeddedServer } from './embedded/server.ts'
 
 export interface EmbeddedDriverOptions extends EmbeddedOptions {
   /** Database to use, default `postgres`. */
@@ -107,7 +107,7 @@ class EmbeddedDriver implements DbDriver {
 
   /** The server, started again (or joined) when it is gone. */
   #ensure(): Promise<EmbeddedServer> {
-    if (this.#closed) return Promise.reject(dbFault('db.unavailable', new Error('the driver is closed')))
+    if (this.#closed) return Promise.reject(dbErrors.error('db.unavailable', { cause: new Error('the driver is closed') }))
     this.#ensuring ??= this.#find().finally(() => (this.#ensuring = undefined))
     return this.#ensuring
   }
@@ -138,7 +138,7 @@ class EmbeddedDriver implements DbDriver {
 
 /** No connection was made, so nothing ran: the work may be done again. */
 function wasRefused(error: unknown): boolean {
-  if (!isConnectionLoss(error)) return false
+  if (!dbErrors.is(error, 'db.unavailable')) return false
   const { code } = ((error as Error).cause ?? {}) as { code?: string }
   return code === 'ECONNREFUSED' || code === 'ENOENT' || code === '57P03'
 }

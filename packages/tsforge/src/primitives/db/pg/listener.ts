@@ -4,7 +4,7 @@ import type { Clock, Timer } from '../../../kernel/clock.ts'
 import type { Notification } from '../driver.ts'
 import { tellConnection } from '../events.ts'
 import { dbFault, translate } from '../faults.ts'
-import { jitter } from './backoff.ts'
+import { jitter } from '../backoff.ts'
 
 /** How often the connection is asked whether it still lives; a dead peer does not say so by itself. */
 const heartbeatMs = 15_000

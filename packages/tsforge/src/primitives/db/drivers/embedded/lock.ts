@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import { open, readFile, rm } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { join } from 'node:path'
-import type { Clock } from '../../../kernel/clock.ts'
+import type { Clock } from '../../../../kernel/clock.ts'
 
 /**
  * Runs `work` while no other process does for the same folder: looking at a folder, judging its server dead and

@@ -2,7 +2,7 @@ import { constants } from 'node:fs'
 import { access, cp, lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
-import { dbErrors } from '../errors.ts'
+import { dbErrors } from '../../errors.ts'
 
 /** PostgreSQL programs that can be run. */
 export interface Binaries {

@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process'
 import { chown, mkdir, readFile, readdir, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import { dbErrors } from '../errors.ts'
+import { dbErrors } from '../../errors.ts'
 import type { Binaries } from './binaries.ts'
 import type { Identity } from './identity.ts'
 import { credentialsOf, nobodyId, prefixOf } from './identity.ts'

@@ -1,14 +1,14 @@
 import type { ChildProcess } from 'node:child_process'
-import { systemClock } from '../../../kernel/clock.ts'
-import type { Clock } from '../../../kernel/clock.ts'
-import { ForgeError } from '../../../kernel/errors.ts'
-import { dbErrors } from '../errors.ts'
+import { systemClock } from '../../../../kernel/clock.ts'
+import type { Clock } from '../../../../kernel/clock.ts'
+import { ForgeError } from '../../../../kernel/errors.ts'
+import { dbErrors } from '../../errors.ts'
 import { findBinaries } from './binaries.ts'
 import type { Binaries } from './binaries.ts'
 import { ensureCluster } from './cluster.ts'
 import { chooseIdentity } from './identity.ts'
 import type { Identity } from './identity.ts'
-import { alive, exclusively } from './lock.ts'
+import { exclusively } from './lock.ts'
 import { prepare } from './places.ts'
 import type { Places } from './places.ts'
 import { answers, launch, readPidFile, serves } from './postmaster.ts'
@@ -20,6 +20,8 @@ export interface EmbeddedOptions {
   readonly durable?: boolean
   /** Default 50. */
   readonly maxConnections?: number
+  /** How the server's identity is chosen when we are root; default: what works here. */
+  readonly identity?: Identity
   readonly clock?: Clock
   /** Where the search for the binaries' package starts; default: the framework itself. */
   readonly from?: string | URL
@@ -56,7 +58,7 @@ const lockWaitMs = 60_000
 export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedServer> {
   const clock = options.clock ?? systemClock
   try {
-    const identity = await chooseIdentity()
+    const identity = options.identity ?? (await chooseIdentity())
     const places = await prepare(options.dir, identity)
     const binaries = await findBinaries({ cache: places.cache, foreign: identity === 'nobody', from: options.from })
     return await exclusively(places.home, clock, lockWaitMs, () => joinOrStart({ places, binaries, identity }, options, clock))
@@ -102,7 +104,6 @@ function handle(host: string, pid: number, child: ChildProcess | undefined, cloc
       const patience = clock.after(10_000, () => child.kill('SIGQUIT'))
       await ended
       patience.cancel()
-      if (alive(pid)) await clock.sleep(0)
     },
   }
 }
