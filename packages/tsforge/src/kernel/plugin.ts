@@ -1,5 +1,5 @@
 import type { Clock } from './clock.ts'
-import type { ErrorCatalogue } from './errors.ts'
+import type { ErrorCatalogue, Localized } from './errors.ts'
 import type { Log } from './log.ts'
 import type { Metrics } from './metrics.ts'
 import type { OptionsSchema } from './options.ts'
@@ -33,6 +33,14 @@ export interface Toolbox<Options> {
   readonly metrics: Metrics
   readonly secrets: Secrets
   readonly app: AppInfo
+  /** Every permission that the parts of the app declare, by its code. */
+  readonly permissions: Readonly<Record<string, PermissionSpec>>
+}
+
+export interface PermissionSpec {
+  readonly description: string | Localized
+  /** Whether the default authorizer grants it to plain members (reading) or to owners only. Default `owner`. */
+  readonly grantedTo?: 'owner' | 'member'
 }
 
 export interface AppInfo {

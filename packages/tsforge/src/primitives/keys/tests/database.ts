@@ -1,7 +1,9 @@
 import { randomBytes } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import pg from 'pg'
-import type { Db, Tx } from '../../db/db.ts'
+import { postgres } from '../../db/drivers/postgres.ts'
+import { createDb } from '../../db/index.ts'
+import type { Db } from '../../db/index.ts'
 
 const server = process.env.FORGE_TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:54329/postgres'
 
@@ -27,7 +29,7 @@ export async function testDatabase(...folders: readonly URL[]): Promise<TestData
   const open: Db[] = []
   return {
     connect: () => {
-      const db = poolDb(url)
+      const db = createDb(postgres({ url }))
       open.push(db)
       return db
     },
@@ -37,49 +39,4 @@ export async function testDatabase(...folders: readonly URL[]): Promise<TestData
       await admin.end()
     },
   }
-}
-
-function poolDb(connectionString: string): Db {
-  const pool = new pg.Pool({ connectionString, max: 10 })
-  pool.on('error', () => {})
-  const query = (text: string, values?: unknown[]) => pool.query(text, values) as never
-  const db: Db = {
-    capabilities: { listen: true, concurrent: true, prepared: true, pipeline: false, replica: false },
-    query,
-    read: { query },
-    tx: async (fn) => {
-      const client = await pool.connect()
-      const after: (() => void)[] = []
-      const tx: Tx = {
-        query: (text, values) => client.query(text, values) as never,
-        savepoint: (inner) => inner(tx),
-        afterCommit: (callback) => void after.push(callback),
-      }
-      try {
-        await client.query('begin')
-        const result = await fn(tx)
-        await client.query('commit')
-        for (const callback of after) callback()
-        return result
-      } catch (error) {
-        await client.query('rollback')
-        throw error
-      } finally {
-        client.release()
-      }
-    },
-    pipeline: (statements) => db.tx(async (tx) => Promise.all(statements.map((s) => tx.query(s.text, s.values)))),
-    listen: async (channel, onNotify) => {
-      const client = new pg.Client({ connectionString })
-      client.on('error', () => {})
-      await client.connect()
-      client.on('notification', (n) => onNotify(n.payload ?? ''))
-      await client.query(`listen ${channel}`)
-      return () => client.end()
-    },
-    notify: async (channel, payload, tx) => void (await (tx ?? db).query('select pg_notify($1, $2)', [channel, payload])),
-    start: async () => {},
-    close: () => pool.end(),
-  }
-  return db
 }

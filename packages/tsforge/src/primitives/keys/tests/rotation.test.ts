@@ -2,7 +2,8 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
-import type { Db } from '../../db/db.ts'
+import { violatedUnique } from '../../db/index.ts'
+import type { Db } from '../../db/index.ts'
 import type { RunningKeys } from '../create-keys.ts'
 import { keyRotated } from '../events.ts'
 import type { Algorithm } from '../keys.ts'
@@ -60,7 +61,7 @@ describe('first boot', () => {
            values ('x', 'EdDSA', $1, '{}', 'x', now(), now(), $2)`,
           [state, state === 'active' ? new Date() : null],
         ),
-      ).rejects.toThrow(/one_of_each/)
+      ).rejects.toSatisfy((error) => violatedUnique(error) === 'forge_keys_signing_keys_one_of_each')
     }
   })
 
@@ -70,7 +71,7 @@ describe('first boot', () => {
     expect(rows).toHaveLength(2)
     for (const row of rows) expect(Object.keys(row.public_jwk).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x'])
     await db.query(`update forge_keys_signing_keys set private_jwk = (select private_jwk from forge_keys_signing_keys where state = 'next') where state = 'active'`)
-    await expect(replica(db, clock).start()).rejects.toThrow('cannot be opened')
+    await expect(replica(db, clock).start()).rejects.toMatchObject({ code: 'secrets.unreadable' })
   })
 })
 

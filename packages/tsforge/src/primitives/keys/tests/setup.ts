@@ -1,6 +1,6 @@
-import { createHmac } from 'node:crypto'
 import type { Clock, Timer } from '../../../kernel/clock.ts'
 import { silentLog } from '../../../kernel/log.ts'
+import { createSecrets } from '../../../kernel/secrets.ts'
 import type { Secrets } from '../../../kernel/secrets.ts'
 import type { Db } from '../../db/db.ts'
 import { createKeys } from '../create-keys.ts'
@@ -39,19 +39,7 @@ export function manualClock(start: number = Date.UTC(2030, 0, 1)): ManualClock {
   }
 }
 
-/** Seals by appending a tag; enough to see that context and purpose are bound. */
-export function plainSecrets(secret = 'a'): Secrets {
-  const tag = (...parts: string[]) => createHmac('sha256', secret).update(JSON.stringify(parts)).digest('hex')
-  return {
-    derive: (purpose) => createHmac('sha256', secret).update(purpose).digest(),
-    seal: (purpose, plaintext, context = '') => `${Buffer.from(plaintext).toString('base64')}.${tag(purpose, context, Buffer.from(plaintext).toString('base64'))}`,
-    open: (purpose, sealed, context = '') => {
-      const [text = '', given] = sealed.split('.')
-      if (tag(purpose, context, text) !== given) throw new Error('cannot be opened')
-      return Buffer.from(text, 'base64')
-    },
-  }
-}
+export const secrets: Secrets = createSecrets({ current: 'correct-horse-battery-staple-of-the-tests' })
 
 export const options: KeysOptions = {
   issuer: 'https://api.test',
@@ -66,5 +54,5 @@ export const options: KeysOptions = {
 }
 
 export function replica(db: Db, clock: Clock, overrides: Partial<KeysOptions> = {}): RunningKeys {
-  return createKeys({ db, clock, log: silentLog, secrets: plainSecrets(), options: { ...options, ...overrides } })
+  return createKeys({ db, clock, log: silentLog, secrets, options: { ...options, ...overrides } })
 }

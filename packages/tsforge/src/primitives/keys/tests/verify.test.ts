@@ -12,7 +12,7 @@ import { testDatabase } from './database.ts'
 import type { TestDatabase } from './database.ts'
 import { forge, forgeries, privateKeyOf } from './forgeries.ts'
 import type { Material } from './forgeries.ts'
-import { manualClock, options, plainSecrets, replica } from './setup.ts'
+import { manualClock, options, replica, secrets } from './setup.ts'
 
 const at = { type: 'at+jwt', ttlMs: 900_000 } as const
 const algorithms: Algorithm[] = ['EdDSA', 'ES256', 'RS256', 'HS256']
@@ -49,7 +49,7 @@ async function materialOf(token: string, algorithm: Algorithm): Promise<Material
     `select kid, public_jwk, private_jwk from forge_keys_signing_keys where state = 'active'`,
   )
   const { kid, public_jwk, private_jwk } = rows[0]!
-  const jwk = JSON.parse(plainSecrets().open('keys', private_jwk, kid).toString()) as Record<string, string>
+  const jwk = JSON.parse(secrets.open('keys', private_jwk, kid).toString()) as Record<string, string>
   const { port } = server.address() as AddressInfo
   return { token, algorithm, kid, publicJwk: public_jwk, privateKey: privateKeyOf(algorithm, jwk, createSecretKey), listener: `http://127.0.0.1:${port}` }
 }

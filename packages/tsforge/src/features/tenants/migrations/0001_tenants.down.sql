@@ -1,0 +1,2 @@
+drop table forge_tenants_memberships;
+drop table forge_tenants;

@@ -1,0 +1,199 @@
+import { created, noContent, reply } from '../../http/answer.ts'
+import { httpErrors } from '../../http/errors.ts'
+import type { PermissionSpec } from '../../http/feature.ts'
+import { route } from '../../http/route.ts'
+import type { Answer, Call, Route } from '../../http/route.ts'
+import { Type } from '../../http/schema.ts'
+import type { Static } from '../../http/schema.ts'
+import { withinScopes } from './access.ts'
+import type { Access } from './access.ts'
+import { tenantsErrors } from './errors.ts'
+import type { Memberships } from './memberships.ts'
+import type { Member, Tenant, Tenants } from './tenants.ts'
+
+type Permission = 'tenants.read' | 'tenants.manage' | 'members.read' | 'members.manage'
+
+export const tenantPermissions: Readonly<Record<Permission, PermissionSpec>> = {
+  'tenants.read': { description: { en: 'See a tenant', id: 'Melihat tenant' }, grantedTo: 'member' },
+  'tenants.manage': { description: { en: 'Rename or delete a tenant', id: 'Mengganti nama atau menghapus tenant' } },
+  'members.read': { description: { en: 'See the members of a tenant', id: 'Melihat anggota tenant' }, grantedTo: 'member' },
+  'members.manage': { description: { en: 'Add, change and remove members', id: 'Menambah, mengubah, dan menghapus anggota' } },
+}
+
+/** The service as its routes need it. */
+export interface TenantsRoom extends Tenants {
+  readonly access: Access
+  readonly memberships: Memberships
+}
+
+const Role = Type.Union([Type.Literal('owner'), Type.Literal('member')])
+const Id = Type.String({ format: 'uuid' })
+const Name = Type.String({ minLength: 1, maxLength: 100 })
+const Slug = Type.Union([Type.String({ pattern: '^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$' }), Type.Null()])
+const Timestamp = Type.String({ format: 'date-time' })
+
+const tenantProperties = {
+  id: Id,
+  name: Type.String(),
+  slug: Type.Union([Type.String(), Type.Null()]),
+  kind: Type.Union([Type.Literal('personal'), Type.Literal('team')]),
+  version: Type.Integer(),
+  created_at: Timestamp,
+  updated_at: Timestamp,
+}
+const TenantData = Type.Object(tenantProperties, { additionalProperties: false })
+const JoinedTenantData = Type.Object({ ...tenantProperties, role: Role }, { additionalProperties: false })
+const MemberData = Type.Object({ user_id: Id, role: Role, created_at: Timestamp }, { additionalProperties: false })
+
+const TenantParams = Type.Object({ id: Id }, { additionalProperties: false })
+const MemberParams = Type.Object({ id: Id, user_id: Id }, { additionalProperties: false })
+
+/**
+ * Routes work in the tenant of the path and nowhere else: the permission is asked for the very id that is then
+ * read or written. X-Tenant-ID is not looked at, so nobody can be checked in one tenant and write in another.
+ */
+export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
+  const shared = { tags: ['tenants'], access: 'authenticated', tenant: 'none' } as const
+  const guarded = ['tenant.forbidden', 'access.denied'] as const
+  const need = (call: Call, permission: Permission, tenantId: string) => demand(room, call, permission, tenantId)
+
+  return [
+    route({
+      ...shared, method: 'GET', url: '/api/v1/tenants', id: 'listTenants', summary: 'My tenants, oldest first',
+      data: Type.Array(JoinedTenantData),
+      errors: ['access.denied'],
+      handler: async (call) => {
+        const userId = user(call, 'tenants.read')
+        return (await room.listFor(userId)).map((tenant) => ({ ...tenantData(tenant), role: tenant.role }))
+      },
+    }),
+    route({
+      ...shared, method: 'POST', url: '/api/v1/tenants', id: 'createTenant', summary: 'Create a team, owned by me',
+      body: Type.Object({ name: Name, slug: Type.Optional(Slug) }, { additionalProperties: false }),
+      status: 201,
+      data: TenantData,
+      errors: ['access.denied', 'tenant.slug_taken', 'tenant.invalid_name'],
+      handler: async (call) => {
+        const ownerId = user(call, 'tenants.manage')
+        const tenant = await room.create({ ...call.body, ownerId })
+        return created(tenantData(tenant), { location: `/api/v1/tenants/${tenant.id}`, headers: { etag: tagOf(tenant) } })
+      },
+    }),
+    route({
+      ...shared, method: 'GET', url: '/api/v1/tenants/:id', id: 'getTenant', summary: 'One tenant of mine',
+      params: TenantParams, data: TenantData, errors: guarded,
+      handler: async (call) => {
+        await need(call, 'tenants.read', call.params.id)
+        return tagged(await room.get(call.params.id))
+      },
+    }),
+    route({
+      ...shared, method: 'PATCH', url: '/api/v1/tenants/:id', id: 'updateTenant', summary: 'Rename a tenant',
+      description: 'Keys that are absent stay as they are. With If-Match (the ETag of the tenant), a change in between gives 412.',
+      params: TenantParams,
+      body: Type.Object({ name: Type.Optional(Name), slug: Type.Optional(Slug) }, { additionalProperties: false, minProperties: 1 }),
+      data: TenantData,
+      errors: [...guarded, 'tenant.slug_taken', 'tenant.version_mismatch', 'tenant.invalid_name'],
+      handler: async (call) => {
+        await need(call, 'tenants.manage', call.params.id)
+        return tagged(await room.update(call.params.id, call.body, ifMatch(call)))
+      },
+    }),
+    route({
+      ...shared, method: 'DELETE', url: '/api/v1/tenants/:id', id: 'deleteTenant', summary: 'Delete a team',
+      params: TenantParams, data: null,
+      errors: [...guarded, 'tenant.personal', 'tenant.version_mismatch'],
+      handler: async (call) => {
+        await need(call, 'tenants.manage', call.params.id)
+        await room.delete(call.params.id, ifMatch(call))
+        return noContent()
+      },
+    }),
+    route({
+      ...shared, method: 'GET', url: '/api/v1/tenants/:id/members', id: 'listMembers', summary: 'Members of a tenant, oldest first',
+      params: TenantParams, data: Type.Array(MemberData), errors: guarded,
+      handler: async (call) => {
+        await need(call, 'members.read', call.params.id)
+        return (await room.members(call.params.id)).map(memberData)
+      },
+    }),
+    route({
+      ...shared, method: 'POST', url: '/api/v1/tenants/:id/members', id: 'addMember', summary: 'Add a user to a team',
+      params: TenantParams,
+      body: Type.Object({ user_id: Id, role: Type.Optional(Role) }, { additionalProperties: false }),
+      status: 201,
+      data: MemberData,
+      errors: [...guarded, 'tenant.personal', 'tenant.member_exists'],
+      handler: async (call) => {
+        const { id } = call.params
+        await need(call, 'members.manage', id)
+        const member = await room.addMember(id, call.body.user_id, call.body.role ?? 'member')
+        return created(memberData(member), { location: `/api/v1/tenants/${id}/members/${member.userId}` })
+      },
+    }),
+    route({
+      ...shared, method: 'PATCH', url: '/api/v1/tenants/:id/members/:user_id', id: 'changeMemberRole', summary: 'Make a member an owner, or an owner a member',
+      params: MemberParams,
+      body: Type.Object({ role: Role }, { additionalProperties: false }),
+      data: MemberData,
+      errors: [...guarded, 'tenant.member_not_found', 'tenant.last_owner'],
+      handler: async (call) => {
+        const { id, user_id: userId } = call.params
+        await need(call, 'members.manage', id)
+        return memberData(await room.changeRole(id, userId, call.body.role))
+      },
+    }),
+    route({
+      ...shared, method: 'DELETE', url: '/api/v1/tenants/:id/members/:user_id', id: 'removeMember', summary: 'Remove a member, or leave',
+      params: MemberParams, data: null,
+      errors: [...guarded, 'tenant.member_not_found', 'tenant.last_owner'],
+      handler: async (call) => {
+        const { id, user_id: userId } = call.params
+        // Everybody may leave by himself.
+        await need(call, sameId(call.actor.id, userId) ? 'members.read' : 'members.manage', id)
+        await room.removeMember(id, userId)
+        return noContent()
+      },
+    }),
+  ]
+}
+
+/** The signed-in user, when the credential covers `permission`. For what belongs to the user and to no tenant yet. */
+function user({ actor }: Pick<Call, 'actor'>, permission: Permission): string {
+  if (actor.id === null || !withinScopes(actor, permission)) throw httpErrors.error('access.denied', { meta: { permission } })
+  return actor.id
+}
+
+/** Members learn what they lack; strangers get the same answer for every tenant, whether it exists or not. */
+async function demand({ access, memberships }: TenantsRoom, { actor }: Call, permission: Permission, tenantId: string): Promise<void> {
+  if ((await access.can(actor, permission, tenantId)) === true) return
+  const role = actor.id === null ? undefined : await memberships.roleOf(actor.id, tenantId)
+  if (role === undefined) throw tenantsErrors.error('tenant.forbidden')
+  throw httpErrors.error('access.denied', { meta: { permission } })
+}
+
+function sameId(a: string | null, b: string): boolean {
+  return a?.toLowerCase() === b.toLowerCase()
+}
+
+const tagOf = (tenant: Tenant): string => `"${tenant.version}"`
+
+function tagged(tenant: Tenant): Answer<Static<typeof TenantData>> {
+  return reply(tenantData(tenant), { headers: { etag: tagOf(tenant) } })
+}
+
+/** The version that If-Match asks for (RFC 9110, 13.1.1); -1, which no tenant has, for a tag that is not ours. */
+function ifMatch(call: Pick<Call, 'header'>): number | undefined {
+  const header = call.header('if-match')?.trim()
+  if (header === undefined || header === '*') return undefined
+  return Number(/^"(\d{1,9})"$/.exec(header)?.[1] ?? -1)
+}
+
+function tenantData(tenant: Tenant): Static<typeof TenantData> {
+  const { id, name, slug, kind, version, createdAt, updatedAt } = tenant
+  return { id, name, slug, kind, version, created_at: createdAt.toISOString(), updated_at: updatedAt.toISOString() }
+}
+
+function memberData({ userId, role, createdAt }: Member): Static<typeof MemberData> {
+  return { user_id: userId, role, created_at: createdAt.toISOString() }
+}
