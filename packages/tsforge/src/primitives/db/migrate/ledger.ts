@@ -1,5 +1,5 @@
 import type { Queryable } from '../driver.ts'
-import { sqlStateOf } from '../sqlstate.ts'
+import { sqlFault } from '../faults.ts'
 import type { Migration } from './files.ts'
 
 /**
@@ -34,7 +34,7 @@ export async function readLedger(db: Queryable, table: string = ledgerTable): Pr
     )
     return rows
   } catch (error) {
-    if (sqlStateOf(error) === '42P01') return undefined
+    if (sqlFault(error)?.state === '42P01') return undefined
     throw error
   }
 }

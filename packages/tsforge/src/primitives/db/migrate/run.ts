@@ -1,6 +1,7 @@
 import type { Clock } from '../../../kernel/clock.ts'
+import { ForgeError } from '../../../kernel/errors.ts'
 import type { Queryable } from '../driver.ts'
-import { postgresFault, sqlStateOf } from '../sqlstate.ts'
+import { sqlFault } from '../faults.ts'
 import { migrationErrors } from './errors.ts'
 import type { Migration, MigrationScript } from './files.ts'
 import { erase, record } from './ledger.ts'
@@ -53,7 +54,7 @@ async function runInTransaction(
     } catch (error) {
       // On a lost connection there is nothing to roll back, and the first error is the one to tell.
       await db.query('rollback').catch(() => undefined)
-      const state = sqlStateOf(error)
+      const state = sqlFault(migrationErrors.is(error) ? error.cause : error)?.state
       const blocked = state === '55P03' || state === '40P01'
       if (!blocked || attempt >= settings.lockAttempts) throw migrationErrors.is(error) ? error : failure(script, 1, error)
       await clock.sleep(Math.random() * Math.min(100 * 2 ** attempt, 5000))
@@ -102,15 +103,19 @@ async function execute(db: Queryable, script: MigrationScript): Promise<void> {
     try {
       await db.query(statement.text)
     } catch (error) {
-      const position = postgresFault(error)?.position
-      throw failure(script, lineOfPosition(statement, position === undefined ? undefined : Number(position)), error)
+      throw failure(script, lineOfPosition(statement, Number(serverError(error).position)), error)
     }
   }
 }
 
 function failure(script: MigrationScript, line: number, cause: unknown): Error {
-  const fault = postgresFault(cause)
-  const told = cause instanceof Error ? cause.message : String(cause)
-  const reason = fault === undefined ? told : `${fault.message} (SQLSTATE ${fault.code})`
+  const state = sqlFault(cause)?.state
+  const reason = serverError(cause).message + (state === undefined ? '' : ` (SQLSTATE ${state})`)
   return migrationErrors.error('db.migration_failed', { meta: { file: script.file, line, reason }, cause })
+}
+
+/** The server's own sentence, which operators need; the catalogue's is for callers. */
+function serverError(error: unknown): { readonly message: string; readonly position?: string } {
+  const source = error instanceof ForgeError ? (error.cause ?? error) : error
+  return source instanceof Error ? source : { message: String(source) }
 }

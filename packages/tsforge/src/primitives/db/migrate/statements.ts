@@ -81,9 +81,9 @@ export function splitStatements(sql: string): SqlStatement[] {
   return statements
 }
 
-/** The line on which PostgreSQL saw the fault: `position` counts characters of the statement from 1. */
-export function lineOfPosition(statement: SqlStatement, position: number | undefined): number {
-  if (position === undefined || !(position > 0)) return statement.line
+/** The line on which PostgreSQL saw the fault: `position` counts characters of the statement from 1; anything else means unknown. */
+export function lineOfPosition(statement: SqlStatement, position: number): number {
+  if (!(position > 0)) return statement.line
   return statement.line + statement.text.slice(0, position - 1).split('\n').length - 1
 }
 

@@ -26,7 +26,7 @@ describe('splitStatements', () => {
     const [first, second] = splitStatements('-- note\n\nselect 1;\n/* x\n*/\nselect\n  oops;')
     expect([first?.line, second?.line]).toEqual([3, 6])
     expect(lineOfPosition(second!, 10)).toBe(7)
-    expect(lineOfPosition(second!, undefined)).toBe(6)
+    expect(lineOfPosition(second!, NaN)).toBe(6)
   })
 
   it('survives whatever is not closed', () => {

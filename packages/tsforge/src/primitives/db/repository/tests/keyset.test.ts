@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { PagePosition, PageRequest, Slice } from '../../../../kernel/page.ts'
-import type { Queryable } from '../../driver.ts'
 import { pageSql, selectPage } from '../../keyset.ts'
 import type { KeysetColumn, ListStatement } from '../../keyset.ts'
 import { scratchDatabase } from '../../migrate/tests/scratch-database.ts'
@@ -31,7 +30,7 @@ function list(order: readonly Omit<KeysetColumn, 'type'>[]): ListStatement {
 }
 
 const page = (statement: ListStatement, request: Omit<PageRequest, 'order'>): Promise<Slice<Item>> =>
-  selectPage<Item>(pool as Queryable, statement, { order: [], ...request })
+  selectPage<Item>(pool, statement, { order: [], ...request })
 
 /** Walks over all pages in one direction. */
 async function walk(statement: ListStatement, limit: number, from: PagePosition | undefined, side: 'next' | 'previous'): Promise<number[]> {

@@ -52,7 +52,7 @@ beforeAll(async () => {
     create unique index notes_slug_alive on notes (slug) where deleted_at is null;
     create table files (id uuid primary key, tenant_id uuid not null, name text not null, ${audit});
     create table links (code text primary key, hits integer not null default 0)`)
-  repo = notesOn(pool as Queryable)
+  repo = notesOn(pool)
 })
 beforeEach(async () => {
   await pool.query('truncate notes, files, links')
@@ -226,7 +226,7 @@ describe('the tenant wall', () => {
   const theirs = uuidv7()
   let repository: Repository<Row<typeof files>, { name: string }, { name?: string }>
   beforeAll(() => {
-    repository = createRepository(files, pool as Queryable, { clock })
+    repository = createRepository(files, pool, { clock })
   })
   const within = <T>(tenantId: string | null, fn: () => T): T => as(ada, fn, tenantId)
 
@@ -313,9 +313,9 @@ describe('transactions of others', () => {
   it('takes part in a bare pg transaction', async () => {
     const client = await pool.connect()
     await client.query('begin')
-    const { id } = await repo.insert({ slug: 'a' }, client as Queryable)
-    await repo.update(id, { stars: 5 }, {}, client as Queryable)
-    expect(await repo.findById(id, {}, client as Queryable)).toMatchObject({ stars: 5 })
+    const { id } = await repo.insert({ slug: 'a' }, client)
+    await repo.update(id, { stars: 5 }, {}, client)
+    expect(await repo.findById(id, {}, client)).toMatchObject({ stars: 5 })
     expect(await repo.findById(id)).toBeUndefined()
     await client.query('rollback')
     client.release()
@@ -357,7 +357,7 @@ describe('statements', () => {
 
 describe('tables', () => {
   it('may have a key of their own and no managed columns', async () => {
-    const repository = createRepository(links, pool as Queryable)
+    const repository = createRepository(links, pool)
     expect(await repository.insert({ code: 'x' })).toEqual({ code: 'x', hits: 0 })
     expect(await repository.update('x', { hits: 2 })).toEqual({ code: 'x', hits: 2 })
     expect(await repository.delete('x')).toEqual({ code: 'x', hits: 2 })
