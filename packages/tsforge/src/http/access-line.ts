@@ -12,7 +12,7 @@ export interface AccessFacts {
   readonly bytes: number
   readonly ip: string
   readonly requestId: string
-  readonly userId: string | null
+  readonly actorId: string | null
   readonly tenantId: string | null
   readonly traceId: string | undefined
   /** The caller left before the answer. */
@@ -25,13 +25,27 @@ const maxText = 1024
 /** One JSON line. Built by hand: a logger child per request costs a fifth of the throughput. */
 export function accessLine(facts: AccessFacts): string {
   let line =
-    `{"level":"${facts.status >= 500 ? 'warn' : 'info'}","time":${facts.now},"msg":"request","method":"${quoted(facts.method)}","route":"${quoted(facts.route)}","path":"${quoted(facts.path)}",` +
+    `{"level":"${facts.status >= 500 ? 'warn' : 'info'}","time":"${iso(facts.now)}","method":"${quoted(facts.method)}","route":"${quoted(facts.route)}","path":"${quoted(facts.path)}",` +
     `"status":${facts.status},"duration_ms":${Math.round(facts.durationMs * 1000) / 1000},"bytes":${facts.bytes},"ip":"${quoted(facts.ip)}","request_id":"${facts.requestId}"`
-  if (facts.userId !== null) line += `,"user_id":"${quoted(facts.userId)}"`
+  if (facts.actorId !== null) line += `,"actor_id":"${quoted(facts.actorId)}"`
   if (facts.tenantId !== null) line += `,"tenant_id":"${quoted(facts.tenantId)}"`
   if (facts.traceId !== undefined) line += `,"trace_id":"${facts.traceId}"`
   if (facts.aborted) line += ',"aborted":true'
-  return line + '}\n'
+  return line + ',"msg":"request"}\n'
+}
+
+let second = -1
+let prefix = ''
+
+/** ISO 8601, its part up to the second made once per second. */
+function iso(now: number): string {
+  const whole = Math.floor(now / 1000)
+  if (whole !== second) {
+    second = whole
+    prefix = new Date(whole * 1000).toISOString().slice(0, 20)
+  }
+  const ms = Math.trunc(now - whole * 1000)
+  return `${prefix}${ms < 10 ? '00' : ms < 100 ? '0' : ''}${ms}Z`
 }
 
 /** The inside of a JSON string in pure ASCII, so that no terminal or log reader can be spoken to. */

@@ -22,7 +22,6 @@ export type HttpErrorCode =
   | 'http.timeout'
   | 'access.unauthenticated'
   | 'access.denied'
-  | 'tenant.required'
   | 'tenant.invalid'
 
 const specs: Readonly<Record<HttpErrorCode, ErrorSpec>> = {
@@ -120,11 +119,6 @@ const specs: Readonly<Record<HttpErrorCode, ErrorSpec>> = {
     status: 403,
     message: { en: 'You are not allowed to do this.', id: 'Anda tidak diizinkan melakukan ini.' },
     fix: 'Ask an owner of the tenant for the permission in meta.permission.',
-  },
-  'tenant.required': {
-    status: 400,
-    message: { en: 'Name the tenant to work in.', id: 'Sebutkan tenant tempat bekerja.' },
-    fix: 'Send X-Tenant-ID with the id of one of your tenants.',
   },
   'tenant.invalid': {
     status: 400,

@@ -68,7 +68,7 @@ export class Exchange implements Expiring {
     this.unit = new RequestUnit(
       this,
       request.id,
-      language === undefined ? site.defaultLocale : site.locale(language),
+      language === undefined ? site.defaultLocale : site.i18n.negotiate(language),
       typeof traceparent === 'string' ? parseTraceparent(traceparent) : undefined,
     )
     this.ip = clientAddress(req, site.trusted)
@@ -159,7 +159,7 @@ export class Exchange implements Expiring {
       return this.#handOver()
     }
     this.#report(thrown)
-    const failure = renderFailure(thrown, { locale: this.unit.locale, requestId: this.id, problem: this.wanted.problem, path: this.path })
+    const failure = renderFailure(thrown, { i18n: this.site.i18n, locale: this.unit.locale, requestId: this.id, problem: this.wanted.problem, path: this.path })
     const headers = new HeaderBlock(this.route.errorHeaders)
     headers.list.push('content-type', failure.contentType, 'content-language', failure.language)
     if (failure.retryAfterMs !== undefined) headers.list.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
@@ -207,6 +207,8 @@ export class Exchange implements Expiring {
     }
     if (unread && this.closing && body !== undefined) linger(req, res, body, this.site.clock)
     else if (body === undefined || isHead) res.end()
+    // Pure ASCII (as many bytes as characters) needs no transcoding on its way out.
+    else if (typeof body === 'string' && bytes === body.length) res.end(body, 'latin1')
     else res.end(body)
     this.#account(status, isHead ? 0 : bytes, false)
   }
@@ -248,7 +250,7 @@ export class Exchange implements Expiring {
         bytes,
         ip: this.ip,
         requestId: this.id,
-        userId: unit.actor.id,
+        actorId: unit.actor.id,
         tenantId: unit.tenantId,
         traceId: unit.trace?.traceId,
         aborted,

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from 'node:http'
-import { ForgeError, messageOf } from '../kernel/errors.ts'
+import { ForgeError } from '../kernel/errors.ts'
+import type { I18n } from '../kernel/i18n.ts'
 import { httpErrors } from './errors.ts'
 
 /** An error as it goes out. */
@@ -13,6 +14,7 @@ export interface Failure {
 }
 
 export interface FailureView {
+  readonly i18n: I18n
   readonly locale: string
   readonly requestId: string
   /** RFC 9457 instead of the envelope. */
@@ -31,12 +33,11 @@ export function shown(thrown: unknown): ForgeError {
 /** The one place where errors become text. */
 export function renderFailure(thrown: unknown, view: FailureView): Failure {
   const error = shown(thrown)
-  const message = messageOf(error, view.locale)
-  const translated = typeof error.spec.message !== 'string' && Object.hasOwn(error.spec.message, view.locale)
+  const { text: message, locale } = view.i18n.say(error, view.locale)
   return {
     status: error.status,
     contentType: view.problem ? 'application/problem+json' : 'application/json; charset=utf-8',
-    language: translated ? view.locale : 'en',
+    language: locale,
     body: view.problem ? problem(error, message, view) : envelope(error, message, view),
     headers: error.headers,
     retryAfterMs: error.retryAfterMs,

@@ -1,4 +1,4 @@
-import { anonymous } from '../kernel/context.ts'
+import { anonymous, contextErrors } from '../kernel/context.ts'
 import type { Actor } from '../kernel/context.ts'
 import { ForgeError } from '../kernel/errors.ts'
 import { isUuid } from '../kernel/ids.ts'
@@ -69,7 +69,7 @@ function enter(exchange: Exchange, actor: Actor): void | Promise<void> {
   exchange.unit.actor = actor
   const tenantId = namedTenant(exchange, actor)
   if (tenantId === null) {
-    if (exchange.route.tenant === 'required') throw httpErrors.error('tenant.required')
+    if (exchange.route.tenant === 'required') throw contextErrors.error('tenant.required')
     return authorize(exchange)
   }
   const { tenantGate } = exchange.site

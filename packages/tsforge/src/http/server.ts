@@ -3,6 +3,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import fastify, { LogController } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { createI18n } from '../kernel/i18n.ts'
 import { checkRoutes } from './check-routes.ts'
 import { parseTrustedProxies } from './client-address.ts'
 import { compileMissing, compileRoute } from './compiled-route.ts'
@@ -15,7 +16,6 @@ import { missingRoutes } from './missing.ts'
 import { parserErrors, refuse } from './parser-errors.ts'
 import { pipeline } from './pipeline.ts'
 import { Pressure } from './pressure.ts'
-import { remembering } from './recent.ts'
 import { isRequestId, newRequestId } from './request-id.ts'
 import type { Route } from './route.ts'
 import { routerOptions } from './router-options.ts'
@@ -158,8 +158,7 @@ function refuseProtocols(site: Site, app: FastifyInstance): void {
 
 function createSite(settings: HttpSettings, closing: () => boolean): Site {
   const { options, app, clock } = settings
-  const locales = settings.locales ?? ['en', 'id']
-  const defaultLocale = locales[0] ?? 'en'
+  const i18n = settings.i18n ?? createI18n()
   const { isDraining } = settings
   const authenticators = settings.authenticators ?? []
   return {
@@ -177,9 +176,9 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
     tenantGate: settings.tenantGate,
     authorizer: settings.authorizer,
     challenge: challengeOf(settings),
-    defaultLocale,
+    i18n,
+    defaultLocale: i18n.negotiate(undefined),
     security: securityHeaders(apiPolicy, options.hsts === 'on' || (options.hsts === 'auto' && app.environment === 'production')),
-    locale: remembering((header) => negotiate(header, locales)),
     draining: () => closing() || (isDraining?.() ?? false),
     wantsContinue: (req) => continues.has(req),
   }
@@ -191,9 +190,4 @@ function challengeOf({ app, authenticators = [] }: HttpSettings): string {
   if (schemes.size === 0) schemes.add('bearer')
   const realm = app.name.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '')
   return [...schemes].map((name) => `${name.slice(0, 1).toUpperCase()}${name.slice(1)} realm="${realm}"`).join(', ')
-}
-
-function negotiate(header: string, locales: readonly string[]): string {
-  const tag = header.split(',')[0]!.split(';')[0]!.trim().split('-')[0]!.toLowerCase()
-  return locales.includes(tag) ? tag : (locales[0] ?? 'en')
 }

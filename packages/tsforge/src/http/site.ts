@@ -1,6 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import type { Clock } from '../kernel/clock.ts'
 import type { ErrorCatalogue } from '../kernel/errors.ts'
+import type { I18n } from '../kernel/i18n.ts'
 import type { LineSink, Log } from '../kernel/log.ts'
 import type { Metrics } from '../kernel/metrics.ts'
 import type { AppInfo } from '../kernel/plugin.ts'
@@ -37,8 +38,8 @@ export interface HttpSettings {
   readonly permissions?: Readonly<Record<string, PermissionSpec>>
   /** Catalogues of all modules, for the OpenAPI document. The pipeline's own is always there. */
   readonly catalogues?: readonly ErrorCatalogue[]
-  /** Languages of error messages, the first being the default. Default `en`, `id`. */
-  readonly locales?: readonly string[]
+  /** Languages of error messages. Default: English and Indonesian. */
+  readonly i18n?: I18n
   /** True while the app is stopping: answers then ask the caller to close the connection. */
   readonly isDraining?: () => boolean
 }
@@ -60,10 +61,10 @@ export interface Site {
   readonly authorizer: Authorizer | undefined
   /** Value of WWW-Authenticate. */
   readonly challenge: string
+  readonly i18n: I18n
   readonly defaultLocale: string
   /** Security headers of the API. */
   readonly security: HeaderList
-  locale(acceptLanguage: string): string
   draining(): boolean
   /** Called before the headers of a body are acted on, when the caller waits for `100 Continue`. */
   wantsContinue(req: IncomingMessage): boolean

@@ -2,6 +2,7 @@ import { systemClock } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import { silentLog } from '../../kernel/log.ts'
 import type { Log } from '../../kernel/log.ts'
+import { createMetrics } from '../../kernel/metrics.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import { createHttp, httpOptions } from '../index.ts'
 import type { HttpOptions, HttpServer, HttpSettings, Route } from '../index.ts'
@@ -11,12 +12,6 @@ export const defaults: HttpOptions = Object.fromEntries(
   Object.entries(httpOptions).map(([key, field]) => [key, (field as { defaultValue: unknown }).defaultValue]),
 ) as unknown as HttpOptions
 
-export interface Counted {
-  readonly name: string
-  readonly labels: Readonly<Record<string, string>> | undefined
-  readonly value: number
-}
-
 export interface Lab {
   readonly http: HttpServer
   /** Access lines, parsed. */
@@ -24,7 +19,7 @@ export interface Lab {
   readonly rawLines: string[]
   /** Entries of the application log. */
   readonly logged: { readonly level: string; readonly fields: Readonly<Record<string, unknown>>; readonly message: string }[]
-  readonly counted: Counted[]
+  readonly metrics: Metrics
 }
 
 export interface LabSettings extends Partial<Omit<HttpSettings, 'options'>> {
@@ -39,16 +34,9 @@ export async function lab(routes: readonly Route[], settings: LabSettings = {}):
   const rawLines: string[] = []
   const lines: Record<string, unknown>[] = []
   const logged: Lab['logged'] = []
-  const counted: Counted[] = []
   const note = (level: string) => (fields: Readonly<Record<string, unknown>>, message: string) => void logged.push({ level, fields, message })
   const log: Log = { ...silentLog, warn: note('warn'), error: note('error'), fatal: note('fatal') }
-  const record = (name: string) => (value = 1, labels?: Readonly<Record<string, string>>) => void counted.push({ name, labels, value })
-  const metrics: Metrics = {
-    counter: (name) => ({ add: record(name) }) as ReturnType<Metrics['counter']>,
-    gauge: (name) => ({ set: record(name) }) as ReturnType<Metrics['gauge']>,
-    histogram: (name) => ({ observe: record(name) }) as ReturnType<Metrics['histogram']>,
-    render: () => '',
-  }
+  const metrics = createMetrics()
   const http = await createHttp(
     {
       app: { name: 'lab', version: '1.2.3', environment: 'test', root: '/' },
@@ -67,7 +55,7 @@ export async function lab(routes: readonly Route[], settings: LabSettings = {}):
     },
     routes,
   )
-  const made = { http, lines, rawLines, logged, counted }
+  const made = { http, lines, rawLines, logged, metrics }
   open.push(made)
   return made
 }
