@@ -84,7 +84,8 @@ function english(message: string | Localized): string {
   return typeof message === 'string' ? message : message.en
 }
 
-function fill(sentence: string, meta: Readonly<Record<string, unknown>> | undefined): string {
+/** `sentence` with each `{name}` replaced by `meta.name`; lists are joined, what is missing stays. */
+export function fill(sentence: string, meta: Readonly<Record<string, unknown>> | undefined): string {
   if (!sentence.includes('{')) return sentence
   return sentence.replace(/\{(\w+)\}/g, (whole, name: string) => {
     const value = meta !== undefined && Object.hasOwn(meta, name) ? meta[name] : undefined
