@@ -3,7 +3,7 @@ import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import { port } from '../../kernel/plugin.ts'
 import type { Port } from '../../kernel/plugin.ts'
-import type { DbCapabilities, DbDriver, IsolationLevel, Queryable, QueryResult, Statement } from './driver.ts'
+import type { DbCapabilities, DbConnection, DbDriver, IsolationLevel, Queryable, QueryResult, Statement } from './driver.ts'
 import { Facade } from './facade.ts'
 
 export interface TxOptions {
@@ -42,6 +42,8 @@ export interface Db extends Queryable {
   listen(channel: string, onNotify: (payload: string) => void, onGap?: () => void): Promise<() => Promise<void>>
   /** Sends a NOTIFY; inside a transaction it leaves with the commit. */
   notify(channel: string, payload: string, tx?: Queryable): Promise<void>
+  /** Borrows a session for what needs one (advisory locks, migrations). Release it soon; on PGlite it is the only one. */
+  connect(): Promise<DbConnection>
   start(): Promise<void>
   close(): Promise<void>
 }

@@ -1,7 +1,8 @@
 import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { PGlite } from '@electric-sql/pglite'
-import type { PoolConfig } from 'pg'
+import pg from 'pg'
+import type { ClientConfig, PoolConfig } from 'pg'
 import { systemClock } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import type { DbCapabilities, DbConnection, DbDriver, Notification, PoolStats, Queryable, QueryResult } from '../driver.ts'
@@ -30,7 +31,15 @@ export function pglite(options: PgliteOptions = {}): DbDriver {
 
 interface Engine {
   readonly lite: PGlite
+  /** Ends our subscription to its notifications. */
+  readonly deaf: () => void
   readonly inner: PgDriver
+}
+
+type Subscriber = (n: Notification) => void
+
+function quote(channel: string): string {
+  return `"${channel.replaceAll('"', '""')}"`
 }
 
 class PgliteDriver implements DbDriver {
@@ -39,6 +48,7 @@ class PgliteDriver implements DbDriver {
   readonly #options: PgliteOptions
   #engine: Engine | undefined
   #opening: Promise<Engine> | undefined
+  readonly #channels = new Map<string, Set<Subscriber>>()
 
   constructor(options: PgliteOptions) {
     this.#options = options
@@ -57,19 +67,19 @@ class PgliteDriver implements DbDriver {
   }
 
   async listen(channel: string, onNotify: (n: Notification) => void): Promise<() => Promise<void>> {
-    const { lite, inner } = await this.#open()
-    // Everybody shares one session: LISTEN inside somebody's open transaction would share its fate.
-    const alone = async <T>(work: () => Promise<T>): Promise<T> => {
-      const connection = await inner.connect()
-      try {
-        return await work()
-      } finally {
-        connection.release()
-      }
+    const { inner } = await this.#open()
+    const subscribers = this.#channels.get(channel) ?? new Set()
+    this.#channels.set(channel, subscribers)
+    // Own entry per call, so that the same function may subscribe twice.
+    const subscriber: Subscriber = (n) => onNotify(n)
+    subscribers.add(subscriber)
+    // PGlite's own `listen` loses channels whose name needs quotes.
+    if (subscribers.size === 1) await inner.query(`listen ${quote(channel)}`)
+    return async () => {
+      if (!subscribers.delete(subscriber) || subscribers.size > 0) return
+      this.#channels.delete(channel)
+      await inner.query(`unlisten ${quote(channel)}`)
     }
-    const quoted = `"${channel.replaceAll('"', '""')}"`
-    const leave = await alone(() => lite.listen(quoted, (payload) => onNotify({ channel, payload })))
-    return () => alone(() => leave())
   }
 
   stats(): PoolStats {
@@ -83,6 +93,7 @@ class PgliteDriver implements DbDriver {
   async close(): Promise<void> {
     const engine = await this.#opening?.catch(() => undefined)
     await engine?.inner.close()
+    engine?.deaf()
     if (this.#options.pglite === undefined && engine?.lite.closed === false) await engine.lite.close()
   }
 
@@ -99,12 +110,20 @@ class PgliteDriver implements DbDriver {
     const { PGlite, createPgConfig } = await load()
     if (dir !== undefined) await mkdir(dirname(dir), { recursive: true, mode: 0o700 })
     const lite = this.#options.pglite ?? (await PGlite.create(dir === undefined ? {} : { dataDir: dir }))
-    const config = createPgConfig(lite)
+    const deaf = lite.onNotification((channel, payload) => {
+      for (const subscriber of this.#channels.get(channel) ?? []) subscriber({ channel, payload })
+    })
+    // One wire per client: they must not hear each other's end.
+    class LiteClient extends pg.Client {
+      constructor(config: ClientConfig) {
+        super({ ...config, ...createPgConfig(lite) } as ClientConfig)
+      }
+    }
     const inner = new PgDriver({
       name: this.name,
       clock,
       source: {
-        ...config,
+        Client: LiteClient,
         max: 1,
         connectionTimeoutMillis: poolWaitMs,
         idleTimeoutMillis: 0,
@@ -115,7 +134,7 @@ class PgliteDriver implements DbDriver {
       startTimeoutMs: 0,
     })
     await inner.start()
-    this.#engine = { lite, inner }
+    this.#engine = { lite, inner, deaf }
     return this.#engine
   }
 }
