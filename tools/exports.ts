@@ -16,6 +16,7 @@ const doors: Readonly<Record<string, string>> = {
   'http/schema.ts': './schema',
   'testing/index.ts': './testing',
   'testing/contracts.ts': './testing/contracts',
+  'testing/setup.ts': './testing/setup',
   'primitives/db/kysely.ts': './db/kysely',
 }
 

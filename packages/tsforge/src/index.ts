@@ -1,2 +1,7 @@
 export { defineFeature } from './http/feature.ts'
 export type { Feature } from './http/feature.ts'
+export type { Address, App } from './host/app.ts'
+export { defineConfig } from './host/config.ts'
+export type { AppConfig } from './host/config.ts'
+export { createApp } from './host/create-app.ts'
+export type { AppInput } from './host/create-app.ts'

@@ -1,0 +1,36 @@
+import type { Terminal } from './terminal.ts'
+
+export interface Flag {
+  readonly type: 'string' | 'boolean'
+  /** Shown behind the name, e.g. `<number>`. */
+  readonly value?: string
+  readonly short?: string
+  readonly doc: string
+}
+
+/** What the user asked for, checked. */
+export interface Invocation {
+  /** Words after the command, e.g. `up` in `forge migrate up`. */
+  readonly words: readonly string[]
+  readonly flags: Readonly<Record<string, string | boolean | undefined>>
+  /** Absolute folder of the app. */
+  readonly cwd: string
+  readonly terminal: Terminal
+}
+
+/** One verb of the CLI. Its module is imported when the verb is used. */
+export interface Command {
+  /** What may follow the name, e.g. `[up|down|status|drift]`. */
+  readonly usage: string
+  /** The words that may come first; absent when the command takes none. */
+  readonly words?: Readonly<Record<string, string>>
+  readonly flags: Readonly<Record<string, Flag>>
+  readonly examples: readonly string[]
+  /** Returns the exit code; 0 when nothing is returned. */
+  run(call: Invocation): Promise<number | void>
+}
+
+/** The user's mistake: shown with a hint, exit code 2. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError'
+}

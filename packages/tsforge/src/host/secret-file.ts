@@ -1,0 +1,36 @@
+import { randomBytes } from 'node:crypto'
+import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+
+/**
+ * The secret of a development app: made once, kept in `.forge/secret` for its owner alone. Two processes that
+ * start at once get the same one, since `link` refuses to replace a file that exists.
+ */
+export function developmentSecret(root: string): string {
+  const folder = join(root, '.forge')
+  const file = join(folder, 'secret')
+  const existing = read(file)
+  if (existing !== undefined) return existing
+  mkdirSync(folder, { recursive: true })
+  const draft = `${file}.${process.pid}.${randomBytes(4).toString('hex')}`
+  writeFileSync(draft, `${randomBytes(32).toString('base64url')}\n`, { mode: 0o600, flag: 'wx' })
+  try {
+    linkSync(draft, file)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+  } finally {
+    unlinkSync(draft)
+  }
+  return read(file) as string
+}
+
+function read(file: string): string | undefined {
+  try {
+    if ((statSync(file).mode & 0o077) !== 0) chmodSync(file, 0o600)
+    const text = readFileSync(file, 'utf8').trim()
+    return text === '' ? undefined : text
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw error
+  }
+}

@@ -1,0 +1,104 @@
+import { describe, expect, it } from 'vitest'
+import { defineFeature } from '../../http/feature.ts'
+import type { Feature } from '../../http/feature.ts'
+import { silentLog } from '../../kernel/log.ts'
+import { createMetrics } from '../../kernel/metrics.ts'
+import { port } from '../../kernel/plugin.ts'
+import type { Plugin, Port, Ports } from '../../kernel/plugin.ts'
+import { createSecrets } from '../../kernel/secrets.ts'
+import { createFakeClock } from '../../testing/clock.ts'
+import { setUp } from '../parts.ts'
+import type { Parts, Tools } from '../parts.ts'
+
+const clock = createFakeClock()
+const tools: Tools = {
+  app: { name: 'app', version: '1.0.0', environment: 'test', root: '/' },
+  clock,
+  log: silentLog,
+  metrics: createMetrics(),
+  secrets: createSecrets({ current: 'a secret for this test alone' }),
+  permissions: {},
+}
+const db: Port<string> = port('db')
+const cache: Port<string> = port('cache')
+
+function setUpAll(features: readonly Feature[], options: Readonly<Record<string, unknown>> = {}): Promise<Parts> {
+  return setUp({ features, options, tools, stopTimeoutMs: 10_000 })
+}
+
+/** A feature that writes down what happens to it. */
+function recorder(journal: string[], name: string, more: Partial<Plugin<object, Ports, string>> = {}): Feature {
+  return defineFeature<object, Ports, string>({
+    name,
+    setup: () => (journal.push(`setup ${name}`), name),
+    start: () => void journal.push(`start ${name}`),
+    drain: () => void journal.push(`drain ${name}`),
+    stop: () => void journal.push(`stop ${name}`),
+    ...more,
+  })
+}
+
+describe('the life of the parts', () => {
+  it('hands each part the services and options that it asked for', async () => {
+    const seen: unknown[] = []
+    const notes = recorder([], 'notes', {
+      needs: { database: db },
+      setup: ({ database, options, app }: Record<string, unknown>) => (seen.push(database, options, app), 'notes'),
+    })
+    const { services } = await setUpAll([recorder([], 'pg', { provides: db }), notes], { notes: { pageSize: 20 } })
+    expect(seen).toEqual(['pg', { pageSize: 20 }, tools.app])
+    expect([...services.values()]).toEqual(['pg', 'notes'])
+  })
+
+  it('starts the database and what it needs, migrates, starts the rest; drains all, then stops all, in reverse', async () => {
+    const journal: string[] = []
+    const pg = recorder(journal, 'pg', { provides: db, needs: { cache } })
+    const parts = await setUpAll([recorder(journal, 'mail'), recorder(journal, 'redis', { provides: cache }), pg, recorder(journal, 'notes', { needs: { db } })])
+    await parts.start('db', async () => void journal.push('migrate'))
+    await parts.stop()
+    expect(journal).toEqual([
+      'setup mail', 'setup redis', 'setup pg', 'setup notes',
+      'start redis', 'start pg', 'migrate', 'start mail', 'start notes',
+      'drain notes', 'drain mail', 'drain pg', 'drain redis',
+      'stop notes', 'stop pg', 'stop redis', 'stop mail',
+    ])
+  })
+
+  it('stops what was set up and never started', async () => {
+    const journal: string[] = []
+    await (await setUpAll([recorder(journal, 'pg')])).stop()
+    expect(journal).toEqual(['setup pg', 'stop pg'])
+  })
+
+  it('stops what was set up when a later part fails, and says which one failed and why', async () => {
+    const journal: string[] = []
+    const bad = recorder(journal, 'bad', { setup: () => { throw new Error('no such host') } })
+    await expect(setUpAll([recorder(journal, 'pg'), bad])).rejects.toMatchObject({
+      code: 'boot.setup_failed',
+      message: 'Setting up "bad" failed: no such host',
+    })
+    expect(journal).toEqual(['setup pg', 'stop pg'])
+  })
+
+  it('gives every part its turn when one fails to stop, and reports the failure', async () => {
+    const journal: string[] = []
+    const bad = recorder(journal, 'bad', { stop: () => Promise.reject(new Error('socket stuck')) })
+    const parts = await setUpAll([recorder(journal, 'first'), bad, recorder(journal, 'last')])
+    await expect(parts.stop()).rejects.toThrow('bad: stop failed')
+    expect(journal.filter((line) => line.startsWith('stop'))).toEqual(['stop last', 'stop first'])
+  })
+
+  it('aborts a part that never finishes draining, and goes on', async () => {
+    const journal: string[] = []
+    let told: AbortSignal | undefined
+    const stuck = recorder(journal, 'stuck', { drain: (_service, signal) => ((told = signal), new Promise(() => {})) })
+    const parts = await setUpAll([recorder(journal, 'first'), stuck])
+    await parts.start('db', async () => {})
+    const stopped = expect(parts.stop()).rejects.toThrow('stuck: drain took too long')
+    await clock.advance(10_000)
+    await stopped
+    expect(told?.aborted).toBe(true)
+    expect(journal).toContain('stop stuck')
+    expect(journal).toContain('stop first')
+  })
+})

@@ -1,0 +1,92 @@
+import type { Feature } from '../http/feature.ts'
+import { systemClock } from '../kernel/clock.ts'
+import type { Clock } from '../kernel/clock.ts'
+import { silentLog } from '../kernel/log.ts'
+import type { MigrationSource } from '../kernel/plugin.ts'
+import { pglite } from '../primitives/db/drivers/pglite.ts'
+import { postgres } from '../primitives/db/drivers/postgres.ts'
+import { createDb } from '../primitives/db/index.ts'
+import type { Db, DbDriver } from '../primitives/db/index.ts'
+import { createMigrator } from '../primitives/db/migrate/index.ts'
+import { database } from '../primitives/db/plugin.ts'
+import { createTestDatabase } from './database.ts'
+import { borrowPglite } from './pglite-pool.ts'
+import { isPglite } from './server.ts'
+
+/** Where a test app keeps its data: settings that lead there, or a database part of its own. */
+export interface Storage extends AsyncDisposable {
+  readonly url: string | undefined
+  readonly env: Readonly<Record<string, string>>
+  readonly features: readonly Feature[]
+}
+
+/** A fresh database with the migrations applied (on PGlite the app applies them itself). */
+export async function openStorage(migrations: readonly MigrationSource[], url?: string): Promise<Storage> {
+  if (url !== undefined) return { url, env: { DATABASE_URL: url }, features: [], [Symbol.asyncDispose]: async () => {} }
+  if (!isPglite()) {
+    const fresh = await createTestDatabase(migrations)
+    return { url: fresh.url, env: { DATABASE_URL: fresh.url }, features: [], [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose]() }
+  }
+  const borrowed = await borrowPglite()
+  return {
+    url: undefined,
+    env: {},
+    features: [database(pglite({ pglite: borrowed.pglite })) as Feature],
+    [Symbol.asyncDispose]: () => borrowed[Symbol.asyncDispose](),
+  }
+}
+
+export interface TestDbInput {
+  /** Applied before the test gets the database. */
+  readonly migrations?: readonly MigrationSource[]
+  /** For retries and time limits of the facade. Default: the machine's. */
+  readonly clock?: Clock
+}
+
+/** A `Db` on a database of its own, dropped when disposed of. */
+export interface TestDb extends Db, AsyncDisposable {
+  /** `undefined` on PGlite. */
+  readonly url: string | undefined
+  /** Another pool on the same database: a second replica of an app. */
+  another(): Db
+}
+
+/** A database for the tests of a module: `await using db = await testDb({ migrations: [source] })`. */
+export async function testDb({ migrations = [], clock = systemClock }: TestDbInput = {}): Promise<TestDb> {
+  const opened: Db[] = []
+  const open = (driver: DbDriver): Db => {
+    const db = createDb(driver, { clock })
+    opened.push(db)
+    return db
+  }
+  const closeAll = async (): Promise<void> => {
+    for (const db of opened) await db.close()
+  }
+  if (isPglite()) {
+    const borrowed = await borrowPglite()
+    const driver = pglite({ pglite: borrowed.pglite })
+    await createMigrator({ connect: () => driver.connect(), sources: migrations, clock: systemClock, log: silentLog }).up()
+    return extended(open(driver), undefined, () => open(pglite({ pglite: borrowed.pglite })), async () => {
+      await closeAll()
+      await borrowed[Symbol.asyncDispose]()
+    })
+  }
+  const fresh = await createTestDatabase(migrations)
+  const connect = (): Db => open(postgres({ url: fresh.url, clock }))
+  return extended(connect(), fresh.url, connect, async () => {
+    await closeAll()
+    await fresh[Symbol.asyncDispose]()
+  })
+}
+
+/** The facade's members live on its prototype and need it as `this`. */
+function extended(db: Db, url: string | undefined, another: () => Db, dispose: () => Promise<void>): TestDb {
+  const own: Record<PropertyKey, unknown> = { url, another, [Symbol.asyncDispose]: dispose }
+  return new Proxy(db, {
+    get: (target, key) => {
+      if (Object.hasOwn(own, key)) return own[key]
+      const value: unknown = Reflect.get(target, key, target)
+      return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
+    },
+  }) as TestDb
+}

@@ -1,0 +1,131 @@
+import { spawn } from 'node:child_process'
+import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { basename, join, resolve } from 'node:path'
+
+const repository = resolve(import.meta.dirname, '../..')
+export const forgeBin: string = join(repository, 'packages/tsforge/bin/forge.js')
+
+export interface Exit {
+  readonly code: number | null
+  readonly signal: NodeJS.Signals | null
+}
+
+/** The reference app in a folder of its own, as if freshly cloned: no `.forge`, no `.env`. */
+export interface AppFolder extends Disposable {
+  readonly root: string
+}
+
+export function appFolder(): AppFolder {
+  const root = mkdtempSync(join(tmpdir(), 'forge-e2e-'))
+  cpSync(join(repository, 'apps/reference'), root, {
+    recursive: true,
+    filter: (source) => !['node_modules', '.forge', '.env'].includes(basename(source)),
+  })
+  symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'))
+  return { root, [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }) }
+}
+
+export interface LaunchOptions {
+  readonly root: string
+  readonly env?: Readonly<Record<string, string>>
+  /** Words in front of the command, e.g. `['setpriv', '--reuid=1000']`. */
+  readonly wrapper?: readonly string[]
+  /** Default: this process' Node and the repository's `forge`. */
+  readonly node?: string
+  readonly forge?: string
+}
+
+export interface Reply<Data> {
+  readonly status: number
+  readonly headers: Headers
+  readonly body: { readonly success: boolean; readonly data: Data; readonly error: { readonly code: string }; readonly request_id: string }
+}
+
+export interface Asking {
+  readonly token?: string
+  readonly body?: unknown
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+/** A running app: a process of its own, spoken to over a socket. */
+export interface Product extends AsyncDisposable {
+  readonly url: string
+  readonly pid: number
+  readonly exited: Promise<Exit>
+  /** What it has written to stderr so far; its log. */
+  log(): string
+  kill(signal: NodeJS.Signals): void
+  ask<Data = unknown>(method: string, path: string, asking?: Asking): Promise<Reply<Data>>
+}
+
+/** Runs `forge start` and waits until it serves. Rejects with its log when it ends before. */
+export async function launch({ root, env = {}, wrapper = [], node = process.execPath, forge = forgeBin }: LaunchOptions): Promise<Product> {
+  const [command = node, ...args] = [...wrapper, node, forge, 'start', '--json', '--cwd', root]
+  const child = spawn(command, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    cwd: root,
+    env: { PATH: process.env['PATH'], HOME: root, PORT: '0', NODE_ENV: 'development', ...env },
+  })
+  let out = ''
+  let log = ''
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (log += text))
+  const exited = new Promise<Exit>((done, fail) => {
+    child.once('error', fail)
+    child.once('close', (code, signal) => done({ code, signal }))
+  })
+  const url = await new Promise<string>((found, fail) => {
+    child.stdout.setEncoding('utf8').on('data', (text: string) => {
+      out += text
+      const document = parsed(out)
+      if (document?.urls !== undefined) found(document.urls.api.replace(/\/$/, ''))
+    })
+    exited.then(({ code, signal }) => fail(new Error(`the app ended before it served (${signal ?? code})\n${out}\n${log}`)), fail)
+  })
+  return {
+    url,
+    pid: child.pid as number,
+    exited,
+    log: () => log,
+    kill: (signal) => void child.kill(signal),
+    ask: (method, path, asking) => ask(url, method, path, asking),
+    async [Symbol.asyncDispose]() {
+      if (child.exitCode === null && child.signalCode === null) child.kill('SIGKILL')
+      await exited
+    },
+  }
+}
+
+function parsed(text: string): { urls?: { api: string } } | undefined {
+  try {
+    return JSON.parse(text) as { urls?: { api: string } }
+  } catch {
+    return undefined
+  }
+}
+
+export async function ask<Data>(url: string, method: string, path: string, { token, body, headers }: Asking = {}): Promise<Reply<Data>> {
+  const answer = await fetch(url + path, {
+    method,
+    headers: {
+      ...(body !== undefined && { 'content-type': 'application/json' }),
+      ...(token !== undefined && { authorization: `Bearer ${token}` }),
+      ...headers,
+    },
+    ...(body !== undefined && { body: typeof body === 'string' ? body : JSON.stringify(body) }),
+  })
+  const text = await answer.text()
+  const isJson = /[/+]json\b/.test(answer.headers.get('content-type') ?? '')
+  return { status: answer.status, headers: answer.headers, body: (isJson && text !== '' ? JSON.parse(text) : undefined) as Reply<Data>['body'] }
+}
+
+/** Asks again and again until `condition` gives something, at most for `withinMs`. */
+export async function eventually<T>(condition: () => Promise<T | undefined | false> | T | undefined | false, withinMs = 10_000): Promise<T> {
+  const deadline = performance.now() + withinMs
+  for (;;) {
+    const value = await condition()
+    if (value !== undefined && value !== false) return value
+    if (performance.now() > deadline) throw new Error(`it did not happen within ${withinMs} ms: ${condition}`)
+    await new Promise((again) => setTimeout(again, 25))
+  }
+}
