@@ -1,26 +1,26 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createContext, runWithContext, requireTenantId } from '../../../kernel/context.ts'
 import type { Db } from '../../../primitives/db/index.ts'
-import { testDatabase } from '../../../primitives/keys/tests/database.ts'
-import type { TestDatabase } from '../../../primitives/keys/tests/database.ts'
-import { manualClock } from '../../../primitives/keys/tests/setup.ts'
-import type { ManualClock } from '../../../primitives/keys/tests/setup.ts'
+import { replicasOf, withQuery } from '../../../primitives/keys/tests/database.ts'
+import type { Replicas } from '../../../primitives/keys/tests/database.ts'
+import { createFakeClock } from '../../../testing/clock.ts'
+import type { FakeClock } from '../../../testing/clock.ts'
 import { memberChanged } from '../events.ts'
 import { replica, someone, userActor } from './setup.ts'
 import type { Replica } from './setup.ts'
 
-let database: TestDatabase
+let database: Replicas
 let db: Db
-let clock: ManualClock
+let clock: FakeClock
 let here: Replica
 
 beforeAll(async () => {
-  database = await testDatabase(new URL('../migrations/', import.meta.url))
+  database = await replicasOf({ module: 'tenants', directory: new URL('../migrations/', import.meta.url) })
   db = database.connect()
 })
-afterAll(() => database.drop())
+afterAll(() => database[Symbol.asyncDispose]())
 beforeEach(() => {
-  clock = manualClock(Date.now())
+  clock = createFakeClock(Date.now())
   here = replica(db, clock)
 })
 
@@ -45,7 +45,7 @@ describe('the personal tenant', () => {
     const { id } = await team()
     await here.tenants.addMember(id, userId, 'member')
     expect(await here.tenants.defaultFor(userId)).toBe(id)
-    clock.advance(1000)
+    await clock.advance(1000)
     const personal = await here.tenants.createPersonal({ userId, name: 'Ada' })
     expect(await here.tenants.defaultFor(userId)).toBe(personal.id)
   })
@@ -177,7 +177,7 @@ describe('members', () => {
 describe('memberships', () => {
   test('are answered from memory, strangers too', async () => {
     const query = vi.fn(db.query.bind(db))
-    const counting = replica({ ...facade(db), query: query as never }, clock)
+    const counting = replica(withQuery(db, query), clock)
     const { id, ownerId } = await team()
     const stranger = someone()
     expect(await counting.memberships.roleOf(ownerId, id)).toBe('owner')
@@ -191,7 +191,7 @@ describe('memberships', () => {
 
   test('a hundred questions at once cost one query', async () => {
     const query = vi.fn(db.query.bind(db))
-    const counting = replica({ ...facade(db), query: query as never }, clock)
+    const counting = replica(withQuery(db, query), clock)
     const { id, ownerId } = await team()
     const roles = await Promise.all(Array.from({ length: 100 }, () => counting.memberships.roleOf(ownerId, id)))
     expect(new Set(roles)).toEqual(new Set(['owner']))
@@ -220,7 +220,7 @@ describe('memberships', () => {
     expect(await deaf.memberships.roleOf(userId, id)).toBe('member')
     await here.tenants.removeMember(id, userId)
     expect(deaf.memberships.roleOf(userId, id)).toBe('member')
-    clock.advance(5000)
+    await clock.advance(5000)
     expect(await deaf.memberships.roleOf(userId, id)).toBeUndefined()
   })
 
@@ -228,17 +228,14 @@ describe('memberships', () => {
     const gate = Promise.withResolvers<void>()
     const held = Promise.withResolvers<void>()
     let hold = true
-    const slow = replica({
-      ...facade(db),
-      query: (async (text: string, values: unknown[]) => {
-        const result = await db.query(text, values)
-        if (hold) {
-          held.resolve()
-          await gate.promise
-        }
-        return result
-      }) as never,
-    }, clock)
+    const slow = replica(withQuery(db, async (text, values) => {
+      const result = await db.query(text, values)
+      if (hold) {
+        held.resolve()
+        await gate.promise
+      }
+      return result
+    }), clock)
     const { id } = await team()
     const userId = someone()
     await here.tenants.addMember(id, userId, 'member')
@@ -300,11 +297,3 @@ test('requireTenantId never takes the absence of a tenant for all of them', () =
   runWithContext(createContext({ requestId: 'r' }), () => expect(() => requireTenantId()).toThrow(code('tenant.required')))
   runWithContext(createContext({ requestId: 'r', tenantId: 't' }), () => expect(requireTenantId()).toBe('t'))
 })
-
-/** The facade's methods as plain properties, so that one can be replaced. */
-function facade(real: Db): Db {
-  return {
-    capabilities: real.capabilities, read: real.read, query: real.query.bind(real), tx: real.tx.bind(real), pipeline: real.pipeline.bind(real),
-    listen: real.listen.bind(real), notify: real.notify.bind(real), start: real.start.bind(real), close: real.close.bind(real),
-  }
-}

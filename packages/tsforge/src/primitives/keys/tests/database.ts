@@ -1,42 +1,51 @@
-import { randomBytes } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
-import pg from 'pg'
+import { systemClock } from '../../../kernel/clock.ts'
+import { silentLog } from '../../../kernel/log.ts'
+import type { MigrationSource } from '../../../kernel/plugin.ts'
+import { createTestDatabase } from '../../../testing/database.ts'
+import { isPglite } from '../../../testing/server.ts'
+import { pglite } from '../../db/drivers/pglite.ts'
 import { postgres } from '../../db/drivers/postgres.ts'
 import { createDb } from '../../db/index.ts'
 import type { Db } from '../../db/index.ts'
+import { createMigrator } from '../../db/migrate/index.ts'
 
-const server = process.env.FORGE_TEST_DATABASE_URL ?? 'postgres://postgres@127.0.0.1:54329/postgres'
-
-export interface TestDatabase {
-  /** A facade with a pool of its own, as another replica would have. */
+export interface Replicas extends AsyncDisposable {
+  /** A database facade as another replica would have it. On PGlite, which has one connection, it is always the same. */
   connect(): Db
-  drop(): Promise<void>
 }
 
-/** A database of its own with the migrations of `folders` applied. */
-export async function testDatabase(...folders: readonly URL[]): Promise<TestDatabase> {
-  const name = `kt_${randomBytes(6).toString('hex')}`
-  const admin = new pg.Client({ connectionString: server })
-  await admin.connect()
-  await admin.query(`create database ${name}`)
-  const url = Object.assign(new URL(server), { pathname: `/${name}` }).href
-  const setup = new pg.Client({ connectionString: url })
-  await setup.connect()
-  for (const folder of folders) {
-    for (const file of (await readdir(folder)).sort()) if (file.endsWith('.up.sql')) await setup.query(await readFile(new URL(file, folder), 'utf8'))
-  }
-  await setup.end()
+/** A migrated database and any number of ways into it. */
+export async function replicasOf(...sources: readonly MigrationSource[]): Promise<Replicas> {
   const open: Db[] = []
+  const close = async (): Promise<void> => void (await Promise.all(open.map((db) => db.close())))
+  if (isPglite()) {
+    const driver = pglite({})
+    await createMigrator({ connect: () => driver.connect(), sources, clock: systemClock, log: silentLog }).up()
+    const db = createDb(driver)
+    open.push(db)
+    return { connect: () => db, [Symbol.asyncDispose]: close }
+  }
+  const database = await createTestDatabase(sources)
   return {
     connect: () => {
-      const db = createDb(postgres({ url }))
+      const db = createDb(postgres({ url: database.url }))
       open.push(db)
       return db
     },
-    drop: async () => {
-      await Promise.all(open.map((db) => db.close()))
-      await admin.query(`drop database ${name} with (force)`)
-      await admin.end()
+    [Symbol.asyncDispose]: async () => {
+      await close()
+      await database[Symbol.asyncDispose]()
     },
   }
+}
+
+/** The same facade with another `query`: to count statements, hold or fail them. */
+export function withQuery(db: Db, query: (text: string, values?: unknown[]) => Promise<unknown>): Db {
+  return new Proxy(db, {
+    get: (target, key) => {
+      if (key === 'query') return query
+      const value: unknown = Reflect.get(target, key)
+      return typeof value === 'function' ? value.bind(target) : value
+    },
+  })
 }

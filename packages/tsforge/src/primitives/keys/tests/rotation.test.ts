@@ -2,34 +2,35 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createRemoteJWKSet, decodeProtectedHeader, jwtVerify } from 'jose'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
+import { createFakeClock } from '../../../testing/clock.ts'
+import type { FakeClock } from '../../../testing/clock.ts'
 import { violatedUnique } from '../../db/index.ts'
 import type { Db } from '../../db/index.ts'
 import type { RunningKeys } from '../create-keys.ts'
 import { keyRotated } from '../events.ts'
 import type { Algorithm } from '../keys.ts'
-import { testDatabase } from './database.ts'
-import type { TestDatabase } from './database.ts'
-import { manualClock, options, replica } from './setup.ts'
-import type { ManualClock } from './setup.ts'
+import { replicasOf, withQuery } from './database.ts'
+import type { Replicas } from './database.ts'
+import { options, replica } from './setup.ts'
 
 const minute = 60_000
 const day = 86_400_000
 const at = { type: 'at+jwt', ttlMs: 15 * minute } as const
 const kidOf = (token: string) => decodeProtectedHeader(token).kid
 
-let database: TestDatabase
+let database: Replicas
 let db: Db
-let clock: ManualClock
+let clock: FakeClock
 let running: RunningKeys[]
 
 beforeAll(async () => {
-  database = await testDatabase(new URL('../migrations/', import.meta.url))
+  database = await replicasOf({ module: 'keys', directory: new URL('../migrations/', import.meta.url) })
   db = database.connect()
 })
-afterAll(() => database.drop())
+afterAll(() => database[Symbol.asyncDispose]())
 beforeEach(async () => {
   await db.query('truncate forge_keys_signing_keys')
-  clock = manualClock(Date.now())
+  clock = createFakeClock(Date.now())
   running = []
 })
 afterEach(() => Promise.all(running.map((keys) => keys.stop())))
@@ -80,7 +81,7 @@ describe('rotation', () => {
     const keys = await started()
     const before = await keys.list()
     const old = await keys.sign({ sub: 'u' }, { ...at, ttlMs: 60 * minute })
-    clock.advance(11 * minute)
+    await clock.advance(11 * minute)
     const rotation = await keys.rotate()
     expect(rotation.rotated).toBe(true)
     expect(rotation.active).toBe(before.find((key) => key.state === 'next')?.kid)
@@ -91,16 +92,16 @@ describe('rotation', () => {
 
   test('a retired key verifies until it expires, then verifies no more and leaves the key set', async () => {
     const keys = await started()
-    clock.advance(11 * minute)
+    await clock.advance(11 * minute)
     // Made by a replica that has not heard of the rotation yet, and with the longest life that there is.
     const stale = replica(database.connect(), clock)
     await stale.sign({ sub: 'u' }, at)
     await keys.rotate()
-    clock.advance(29_000)
+    await clock.advance(29_000)
     const late = await stale.sign({ sub: 'late' }, { ...at, ttlMs: 60 * minute })
-    clock.advance(60 * minute - 1)
+    await clock.advance(60 * minute - 1)
     expect((await keys.verify(late, at)).claims.sub).toBe('late')
-    clock.advance(6_001)
+    await clock.advance(6_001)
     expect(() => keys.verify(late, at)).toThrow(expect.objectContaining({ code: 'auth.token_invalid' }))
     expect((await keys.jwks()).keys.map((key) => key.kid)).not.toContain(kidOf(late))
     expect((await keys.list()).map((key) => key.kid)).not.toContain(kidOf(late))
@@ -108,7 +109,7 @@ describe('rotation', () => {
 
   test('of fifty calls at once on five replicas exactly one rotates', async () => {
     const replicas = await Promise.all(Array.from({ length: 5 }, () => started({}, database.connect())))
-    clock.advance(11 * minute)
+    await clock.advance(11 * minute)
     const events: unknown[] = []
     const note = (message: unknown) => void events.push(message)
     keyRotated.subscribe(note)
@@ -140,9 +141,10 @@ describe('rotation', () => {
   test('happens by itself when the key is old enough, once for all replicas', async () => {
     const replicas = await Promise.all([started(), started({}, database.connect()), started({}, database.connect())])
     const old = kidOf(await replicas[0]!.sign({ sub: 'u' }, at))
-    clock.advance(30 * day - minute)
+    clock.jump(clock.now() + 30 * day - minute)
+    await clock.advance(30_000)
     await vi.waitFor(async () => expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }]))
-    clock.advance(minute)
+    await clock.advance(30_000)
     await vi.waitFor(async () => {
       for (const keys of replicas) expect(kidOf(await keys.sign({ sub: 'u' }, at))).not.toBe(old)
     })
@@ -159,7 +161,8 @@ describe('rotation', () => {
   test('rows of expired keys are deleted a day later', async () => {
     const keys = await started()
     await keys.rotate({ now: true })
-    clock.advance(2 * day)
+    clock.jump(clock.now() + 2 * day)
+    await clock.advance(30_000)
     await vi.waitFor(async () => expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }]))
   })
 })
@@ -186,7 +189,7 @@ describe('replicas', () => {
   test('a thousand random kids cost one query', async () => {
     const reads = vi.fn()
     const other = database.connect()
-    const counting: Db = { ...other, query: (text, values) => (reads(), other.query(text, values)) }
+    const counting = withQuery(other, (text, values) => (reads(), other.query(text, values)))
     const keys = replica(counting, clock)
     const token = await keys.sign({ sub: 'u' }, at)
     reads.mockClear()
@@ -197,7 +200,7 @@ describe('replicas', () => {
     })
     for (const result of await Promise.allSettled(attempts)) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'auth.token_invalid' } })
     expect(reads).toHaveBeenCalledTimes(1)
-    clock.advance(5_000)
+    await clock.advance(5_000)
     await expect((async () => keys.verify(`${Buffer.from('{"alg":"EdDSA","kid":"k","typ":"at+jwt"}').toString('base64url')}.${payload}.${signature}`, at))()).rejects.toThrow()
     expect(reads).toHaveBeenCalledTimes(2)
   })
@@ -205,7 +208,7 @@ describe('replicas', () => {
   test('keep signing and verifying with known keys while the database is away; unknown kids get 503', async () => {
     let down = false
     const other = database.connect()
-    const flaky: Db = { ...other, query: (text, values) => (down ? Promise.reject(new Error('down')) : other.query(text, values)) }
+    const flaky = withQuery(other, (text, values) => (down ? Promise.reject(new Error('down')) : other.query(text, values)))
     const keys = replica(flaky, clock)
     const token = await keys.sign({ sub: 'u' }, at)
     const foreign = await started()
@@ -216,17 +219,17 @@ describe('replicas', () => {
     expect((await keys.verify(token, at)).claims.sub).toBe('u')
     for (let i = 0; i < 3; i++) await expect((async () => keys.verify(unknown, at))()).rejects.toMatchObject({ code: 'keys.unavailable' })
     down = false
-    clock.advance(5_000)
+    await clock.advance(5_000)
     expect((await keys.verify(unknown, at)).claims.sub).toBe('new')
   })
 
   test('accept clocks that are apart by less than the leeway, and no more', async () => {
     const a = await started({ leewayMs: 60_000 })
-    const ahead = manualClock(clock.now() + 60_000)
+    const ahead = createFakeClock(clock.now() + 60_000)
     const b = replica(db, ahead, { leewayMs: 60_000 })
     const fromFuture = await b.sign({ sub: 'u' }, at)
     expect((await a.verify(fromFuture, at)).claims.sub).toBe('u')
-    ahead.advance(1_000)
+    await ahead.advance(1_000)
     const tooFar = await b.sign({ sub: 'u' }, at)
     expect(() => a.verify(tooFar, at)).toThrow(expect.objectContaining({ code: 'auth.token_invalid' }))
   })
@@ -293,7 +296,8 @@ test('a foreign JOSE library verifies every token from the served key set over a
       })
       expect(payload.sub).toBe(`user-${hour}`)
       kids.add(protectedHeader.kid!)
-      clock.advance(60 * minute)
+      clock.jump(clock.now() + 60 * minute)
+      await clock.advance(30_000)
       await vi.waitFor(async () => expect((await keys.list()).find((key) => key.state === 'active')!.activatedAt!.getTime()).toBeGreaterThan(clock.now() - day))
       await keys.jwks()
     }

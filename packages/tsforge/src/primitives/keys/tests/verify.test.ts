@@ -5,25 +5,26 @@ import type { AddressInfo } from 'node:net'
 import fc from 'fast-check'
 import { jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
-import type { Db } from '../../db/db.ts'
+import { createFakeClock } from '../../../testing/clock.ts'
+import type { Db } from '../../db/index.ts'
 import type { RunningKeys } from '../create-keys.ts'
 import type { Algorithm, Verified } from '../keys.ts'
-import { testDatabase } from './database.ts'
-import type { TestDatabase } from './database.ts'
+import { replicasOf } from './database.ts'
+import type { Replicas } from './database.ts'
 import { forge, forgeries, privateKeyOf } from './forgeries.ts'
 import type { Material } from './forgeries.ts'
-import { manualClock, options, replica, secrets } from './setup.ts'
+import { options, replica, secrets } from './setup.ts'
 
 const at = { type: 'at+jwt', ttlMs: 900_000 } as const
 const algorithms: Algorithm[] = ['EdDSA', 'ES256', 'RS256', 'HS256']
 
-let database: TestDatabase
+let database: Replicas
 let db: Db
 let server: Server
 let requests = 0
 
 beforeAll(async () => {
-  database = await testDatabase(new URL('../migrations/', import.meta.url))
+  database = await replicasOf({ module: 'keys', directory: new URL('../migrations/', import.meta.url) })
   db = database.connect()
   server = createServer((_, response) => {
     requests++
@@ -33,12 +34,12 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   server.close()
-  await database.drop()
+  await database[Symbol.asyncDispose]()
 })
 
 async function fresh(algorithm: Algorithm = 'EdDSA', overrides: Parameters<typeof replica>[2] = {}) {
   await db.query('truncate forge_keys_signing_keys')
-  const clock = manualClock()
+  const clock = createFakeClock()
   const keys = replica(db, clock, { algorithm, ...overrides })
   const token = await keys.sign({ sub: 'user', sid: 'session' }, at)
   return { keys, clock, token }
@@ -141,18 +142,18 @@ test('whatever we accept of mutated tokens, jose accepts as well, and the same c
 
 test('a token is good from its issue to its expiry, give or take the leeway', async () => {
   const { keys, clock, token } = await fresh()
-  clock.advance(900_000 + 4_999)
+  await clock.advance(900_000 + 4_999)
   expect(await outcome(keys, token)).toBe('user')
-  clock.advance(1)
+  await clock.advance(1)
   expect(await outcome(keys, token)).toBe('auth.token_expired')
   expect(await outcome(replica(db, clock), token)).toBe('auth.token_expired')
-  clock.advance(-900_000 - 5_000 - 5_001)
+  clock.jump(clock.now() - 900_000 - 5_000 - 5_001)
   expect(await outcome(keys, token)).toBe('auth.token_invalid')
 })
 
 test('an expired forgery is not called expired', async () => {
   const { keys, clock, token } = await fresh()
-  clock.advance(3_000_000)
+  await clock.advance(3_000_000)
   expect(await outcome(keys, `${token.slice(0, -2)}AA`)).toBe('auth.token_invalid')
   expect(await outcome(keys, token, { type: 'mfa+jwt' })).toBe('auth.token_invalid')
 })
