@@ -126,7 +126,7 @@ export class RunningApp implements App {
     await this.#closeHttp(plan.host.shutdownTimeoutMs * (1 - partsShare))
     try {
       await parts.stop()
-      this.log.info({}, 'stopped')
+      if (this.#listening) this.log.info({}, 'stopped')
     } finally {
       await telemetry.close()
     }

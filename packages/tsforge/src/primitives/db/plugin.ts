@@ -17,11 +17,8 @@ export function database(driver?: DbDriver): Plugin {
     options: dbOptions,
     provides: dbPort,
     errors: dbErrors,
-    setup: async (parts) => {
-      const db = createDb(driver ?? (await chooseDriver(parts)), parts)
-      await db.start()
-      return db
-    },
+    setup: async (parts) => createDb(driver ?? (await chooseDriver(parts)), parts),
+    start: (db) => db.start(),
     stop: (db) => db.close(),
     health: (db, signal) => ping(db, signal),
   }

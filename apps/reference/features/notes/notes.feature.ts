@@ -1,0 +1,22 @@
+import { defineFeature } from 'tsforge'
+import type { Feature } from 'tsforge'
+import { dbPort } from 'tsforge/db'
+import { noteErrors } from './note.errors.ts'
+import { createNoteRepository } from './note.repository.ts'
+import { noteRoutes } from './note.routes.ts'
+
+/** Notes of a tenant: every member reads them, its owners write them. */
+export function notes(): Feature {
+  return defineFeature({
+    name: 'notes',
+    needs: { db: dbPort },
+    errors: noteErrors,
+    migrations: { module: 'notes', directory: new URL('./migrations/', import.meta.url), after: ['tenants'] },
+    permissions: {
+      'notes.read': { description: { en: 'Read notes', id: 'Membaca catatan' }, grantedTo: 'member' },
+      'notes.write': { description: { en: 'Write and delete notes', id: 'Menulis dan menghapus catatan' } },
+    },
+    setup: ({ db, clock }) => createNoteRepository(db, clock),
+    routes: noteRoutes,
+  })
+}

@@ -1,0 +1,74 @@
+import { createTestApp } from 'tsforge/testing'
+import type { Client, TestApp } from 'tsforge/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import config from '../../forge.config.ts'
+
+interface Note {
+  readonly id: string
+  readonly title: string
+  readonly version: number
+}
+
+let app: TestApp
+beforeEach(async () => {
+  app = await createTestApp({ config })
+})
+afterEach(() => app[Symbol.asyncDispose]())
+
+async function write(client: Client, title = 'Shopping'): Promise<Note> {
+  const { status, body } = await client.post<Note>('/api/v1/notes', { title, body: 'milk' })
+  expect(status).toBe(201)
+  return body.data
+}
+
+describe('notes', () => {
+  it('are written, read, changed, listed and deleted', async () => {
+    const ada = await app.register()
+    const { id } = await write(ada)
+    expect(await ada.get(`/api/v1/notes/${id}`)).toMatchObject({ status: 200, headers: { etag: '"v1"' }, body: { data: { title: 'Shopping' } } })
+    expect(await ada.patch(`/api/v1/notes/${id}`, { pinned: true })).toMatchObject({ status: 200, body: { data: { pinned: true, version: 2 } } })
+    expect((await ada.get<{ items: Note[] }>('/api/v1/notes')).body.data.items.map((note) => note.id)).toEqual([id])
+    expect((await ada.delete(`/api/v1/notes/${id}`)).status).toBe(204)
+    expect(await ada.get(`/api/v1/notes/${id}`)).toMatchObject({ status: 404, body: { error: { code: 'note.not_found' } } })
+  })
+
+  it('of one tenant do not exist for another', async () => {
+    const ada = await app.register()
+    const eve = await app.register()
+    const { id } = await write(ada)
+    for (const answer of [await eve.get(`/api/v1/notes/${id}`), await eve.patch(`/api/v1/notes/${id}`, { title: 'mine' }), await eve.delete(`/api/v1/notes/${id}`)]) {
+      expect(answer).toMatchObject({ status: 404, body: { error: { code: 'note.not_found' } } })
+    }
+    expect((await eve.get<{ items: Note[] }>('/api/v1/notes')).body.data.items).toEqual([])
+    expect((await ada.get(`/api/v1/notes/${id}`)).status).toBe(200)
+  })
+
+  it('may be read by members and written by owners', async () => {
+    const ada = await app.register()
+    const bob = await app.register()
+    const team = (await ada.post<{ id: string }>('/api/v1/tenants', { name: 'Analytical Engines' })).body.data.id
+    expect((await ada.post(`/api/v1/tenants/${team}/members`, { user_id: bob.id, role: 'member' })).status).toBe(201)
+    await write(ada.with({ tenant: team }))
+    const guest = bob.with({ tenant: team })
+    expect((await guest.get<{ items: Note[] }>('/api/v1/notes')).body.data.items).toHaveLength(1)
+    expect(await guest.post('/api/v1/notes', { title: 'No', body: '' })).toMatchObject({ status: 403, body: { error: { code: 'access.denied' } } })
+  })
+
+  it('keep their titles apart within a tenant, whatever the case, until they are deleted', async () => {
+    const ada = await app.register()
+    const { id } = await write(ada, 'Shopping')
+    expect(await ada.post('/api/v1/notes', { title: 'SHOPPING', body: '' })).toMatchObject({ status: 409, body: { error: { code: 'note.title_taken' } } })
+    await ada.delete(`/api/v1/notes/${id}`)
+    await write(ada, 'SHOPPING')
+  })
+
+  it('are not changed over a change in between', async () => {
+    const ada = await app.register()
+    const { id } = await write(ada)
+    const changes = await Promise.all(
+      ['one', 'two', 'three'].map((title) => ada.patch(`/api/v1/notes/${id}`, { title }, { headers: { 'if-match': '"v1"' } })),
+    )
+    expect(changes.map(({ status }) => status).sort()).toEqual([200, 412, 412])
+    expect((await ada.delete(`/api/v1/notes/${id}`, { headers: { 'if-match': '"v1"' } })).status).toBe(412)
+  })
+})
