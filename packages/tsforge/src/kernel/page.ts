@@ -25,7 +25,7 @@ export interface PageRequest {
 
 /** One page of rows, in the order that was asked for. */
 export interface Slice<T> {
-  readonly items: readonly T[]
+  readonly items: T[]
   /** Where the next page starts; `undefined` on the last one. */
   readonly next: CursorKeys | undefined
   /** Where the page before ends; `undefined` on the first one. */
