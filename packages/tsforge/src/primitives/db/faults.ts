@@ -14,6 +14,7 @@ export interface SqlFault {
 interface ServerError {
   readonly code: string
   readonly severity: string
+  readonly message: string
   readonly constraint?: string
   readonly table?: string
   readonly column?: string
@@ -72,10 +73,14 @@ const byState: Readonly<Record<string, DbErrorCode>> = {
   '57P05': 'db.unavailable',
 }
 
+const poolerReason = 'a pooler in transaction mode is in between: set DATABASE_PREPARED_STATEMENTS=off'
+
 const misconfigured: Readonly<Record<string, string>> = {
   '28000': 'the server refuses this user',
   '28P01': 'the server refuses the password',
   '3D000': 'the database does not exist',
+  // Our names are unique per connection; only a pooler can bring us to a server that has them already.
+  '42P05': poolerReason,
 }
 
 const retryAfterMs: Partial<Record<DbErrorCode, number>> = {
@@ -103,7 +108,7 @@ export function translate(error: unknown): ForgeError {
   if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError) return dbFault('db.query_failed', error)
   if (!isServerError(error)) return dbFault('db.unavailable', error)
   if (isStalePlan(error)) return dbFault('db.stale_plan', error)
-  const reason = misconfigured[error.code]
+  const reason = misconfigured[error.code] ?? (/unsupported startup parameter/.test(error.message) ? poolerReason : undefined)
   if (reason !== undefined) return dbErrors.error('db.misconfigured', { meta: { reason }, cause: error })
   const code = byState[error.code] ?? (error.code.startsWith('08') ? 'db.unavailable' : 'db.query_failed')
   return dbFault(code, error)

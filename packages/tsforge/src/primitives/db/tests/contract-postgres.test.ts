@@ -14,6 +14,12 @@ dbContract({ name: 'postgres', create: () => postgres({ url: server.url }) })
 dbContract({ name: 'postgres without prepared statements', create: () => postgres({ url: server.url, directUrl: server.url, preparedStatements: 'off' }) })
 dbContract({ name: 'postgres on one connection with one kept statement', create: () => postgres({ url: server.url, max: 2, preparedLimit: 1 }) })
 
-// Only where such a pooler is given: in transaction mode, in front of any database.
+// Only where such a pooler is given: PgBouncer in transaction mode, leading to the database of FORGE_TEST_POSTGRES_URL.
 const pooler = process.env['FORGE_TEST_PGBOUNCER_URL']
-if (pooler !== undefined) dbContract({ name: 'postgres behind PgBouncer', create: () => postgres({ url: pooler, preparedStatements: 'off' }) })
+const direct = process.env['FORGE_TEST_POSTGRES_URL']
+if (pooler !== undefined) {
+  dbContract({
+    name: 'postgres behind PgBouncer',
+    create: () => postgres({ url: pooler, directUrl: direct, preparedStatements: 'off' }),
+  })
+}

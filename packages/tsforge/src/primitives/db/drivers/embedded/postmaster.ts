@@ -1,6 +1,6 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { open, readFile, readlink, realpath, rm, stat, truncate } from 'node:fs/promises'
+import { open, readFile, readdir, readlink, realpath, rm, stat, truncate } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../../../kernel/clock.ts'
@@ -52,6 +52,34 @@ export function answers(socket: string): Promise<boolean> {
   })
 }
 
+/**
+ * Removes what a killed server left. A new one takes over from a dead process by itself, but refuses when the id in
+ * the file belongs to somebody again, or to a process that nobody has buried (containers without an init).
+ * Under the folder's lock, with no server found, the files can only be stale; but the killed server's own children
+ * must be gone before a new one may touch the data.
+ */
+async function clearAway(places: Places, clock: Clock): Promise<void> {
+  const stale = await readPidFile(places.data)
+  if (stale === undefined) return
+  const end = clock.monotonic() + 10_000
+  while (await inUse(places.data)) {
+    if (clock.monotonic() > end) throw new Error('processes of a killed server are still at work in the data folder')
+    await clock.sleep(10)
+  }
+  if (alive(stale.pid)) await rm(join(places.data, 'postmaster.pid'), { force: true })
+  for (const name of ['.s.PGSQL.5432', '.s.PGSQL.5432.lock']) await rm(join(places.socket, name), { force: true })
+}
+
+/** Whether any process works in the data folder. Elsewhere than on Linux the server's own check has to do. */
+async function inUse(data: string): Promise<boolean> {
+  if (process.platform !== 'linux') return false
+  const folder = await realpath(data)
+  for (const name of await readdir('/proc')) {
+    if (/^\d+$/.test(name) && (await readlink(`/proc/${name}/cwd`).catch(() => '')) === folder) return true
+  }
+  return false
+}
+
 export interface LaunchSettings {
   readonly places: Places
   readonly binaries: Binaries
@@ -73,9 +101,7 @@ const watched = '((read -r line <&3 || kill -INT $$) </dev/null >/dev/null 2>&1 
 export async function launch(settings: LaunchSettings): Promise<ChildProcess> {
   const { places, binaries, identity, clock } = settings
   if (((await stat(places.log).catch(() => undefined))?.size ?? 0) > keptLogBytes) await truncate(places.log)
-  const stale = await readPidFile(places.data)
-  // The server itself takes over from a dead process, but refuses when the id now belongs to another one.
-  if (stale !== undefined && alive(stale.pid)) await rm(join(places.data, 'postmaster.pid'), { force: true })
+  await clearAway(places, clock)
   const log = await open(places.log, 'a', 0o600)
   const from = (await log.stat()).size
   const child = spawn('/bin/sh', ['-c', watched, 'sh', ...prefixOf(identity), binaries.postgres, ...serverArgs(settings)], {
@@ -123,7 +149,7 @@ function serverArgs({ places, binaries, durable, maxConnections }: LaunchSetting
     log_timezone: 'UTC',
     jit: 'off',
     ...(binaries.major >= 18 && { io_method: 'sync' }),
-    ...(!durable && { fsync: 'off', synchronous_commit: 'off', full_page_writes: 'off' }),
+    ...(!durable && { fsync: 'off', full_page_writes: 'off' }),
   }
   return ['-D', places.data, ...Object.entries(set).flatMap(([name, value]) => ['-c', `${name}=${value}`])]
 }
