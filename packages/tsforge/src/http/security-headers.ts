@@ -3,9 +3,9 @@ export type HeaderList = readonly string[]
 
 /** CSP of the API: nothing may be loaded, nobody may frame it. */
 export const apiPolicy = "default-src 'none'; frame-ancestors 'none'"
-/** CSP of the documentation page: its own files only; swagger-ui sets styles and shows data: images. */
+/** CSP of the documentation page: its own files only; swagger-ui shows some images as data: URLs. */
 export const docsPolicy =
-  "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+  "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
 /** The security headers of a route policy, computed once at boot. */
 export function securityHeaders(policy: string, hsts: boolean): HeaderList {

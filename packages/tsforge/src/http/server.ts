@@ -10,9 +10,14 @@ import { compileMissing, compileRoute } from './compiled-route.ts'
 import { createCors } from './cors.ts'
 import { Deadlines } from './deadlines.ts'
 import { httpErrors } from './errors.ts'
+import { docsRoutes } from './docs-page.ts'
 import { Exchange } from './exchange.ts'
 import { Meters } from './meters.ts'
 import { missingRoutes } from './missing.ts'
+import { answerValidator } from './openapi/answers.ts'
+import type { SeenAnswer } from './openapi/answers.ts'
+import { openApiDocument } from './openapi/document.ts'
+import type { OpenApiDocument } from './openapi/document.ts'
 import { parserErrors, refuse } from './parser-errors.ts'
 import { pipeline } from './pipeline.ts'
 import { Pressure } from './pressure.ts'
@@ -28,7 +33,9 @@ import { Validators } from './validation.ts'
 export interface HttpServer {
   readonly fastify: FastifyInstance
   /** The OpenAPI 3.1 document of the routes. */
-  document(): Readonly<Record<string, unknown>>
+  document(): OpenApiDocument
+  /** What does not fit the document in an answer that a test saw; an empty list when all does. */
+  validateAnswer(answer: SeenAnswer): readonly string[]
   /** Resolves with the origin that it serves, e.g. `http://127.0.0.1:8080`. */
   listen(address?: { readonly host?: string; readonly port?: number }): Promise<string>
   /** Stops accepting, answers what is in flight, then resolves. Cuts what is left after `closeTimeoutMs`. */
@@ -39,8 +46,12 @@ export interface HttpServer {
 
 /** Compiles `routes` into a server. Throws one error that names every fault of them. */
 export async function createHttp(settings: HttpSettings, routes: readonly Route[]): Promise<HttpServer> {
-  checkRoutes(settings, routes)
   const { options } = settings
+  let made: OpenApiDocument | undefined
+  const document = (): OpenApiDocument => (made ??= openApiDocument(settings, routes))
+  let text: string | undefined
+  const all = options.docs ? [...routes, ...docsRoutes(settings.app.name, () => (text ??= JSON.stringify(document())))] : routes
+  checkRoutes(settings, all)
   let closing = false
   const site = createSite(settings, () => closing)
   const app = createFastify(site)
@@ -54,7 +65,6 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   refuseProtocols(site, app)
 
   const validators = new Validators()
-  const all = [...routes]
   for (const route of all) {
     const method = route.method === 'GET' ? ['GET', 'HEAD'] : route.method
     try {
@@ -65,10 +75,12 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   }
   app.setNotFoundHandler(missingRoutes(site, all))
   await app.ready()
+  let validateAnswer: ReturnType<typeof answerValidator> | undefined
 
   return {
     fastify: app,
-    document: () => ({}),
+    document,
+    validateAnswer: (answer) => (validateAnswer ??= answerValidator(document()))(answer),
     inject: app.inject.bind(app) as FastifyInstance['inject'],
     listen: async ({ host = options.host, port = options.port } = {}) => {
       const address = await app.listen({ host, port })
