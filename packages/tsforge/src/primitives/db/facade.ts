@@ -86,15 +86,13 @@ export class Facade implements Db {
     this.#checkFree()
     const started = this.#meter.start()
     try {
-      const result = await this.#driver.query<R>(text, values).catch((error: unknown) => {
-        // The plan was refused before it ran, so running it again cannot do anything twice.
-        if (!dbErrors.is(error, 'db.stale_plan')) throw error
-        return this.#driver.query<R>(text, values)
-      })
+      const result = await this.#driver.query<R>(text, values)
       this.#meter.end('primary', text, started, result.rowCount, undefined)
       return result
     } catch (error) {
       this.#meter.end('primary', text, started, null, error)
+      // The plan was refused before it ran, so running it again cannot do anything twice.
+      if (dbErrors.is(error, 'db.stale_plan')) return this.#driver.query<R>(text, values)
       throw error
     }
   }

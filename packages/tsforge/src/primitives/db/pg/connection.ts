@@ -26,13 +26,25 @@ function planFor(session: Session, statement: Statement, preparing: Preparing | 
   return plan(statement, name)
 }
 
+/** With `values` (even empty) one statement, kept prepared; without, a script that may hold several. */
+export function submittable(client: Client, text: string, values: unknown[] | undefined, preparing: Preparing | undefined, settle: Settle): Submittable {
+  if (values === undefined) return new Script(text, settle) as unknown as Submittable
+  const session = sessionOf(client)
+  return new Exchange(session, [planFor(session, { text, values }, preparing)], settle) as unknown as Submittable
+}
+
+/** Whether a transaction is open on the connection. */
+export function leftOpen(client: Client): boolean {
+  const status = (client as unknown as { getTransactionStatus(): string | null }).getTransactionStatus()
+  return status === 'T' || status === 'E'
+}
+
 /** One client of `pg` for as long as somebody holds it. Statements asked for at once run one after the other. */
 export class PgConnection implements DbConnection {
   readonly #client: Client
   readonly #giveBack: (broken: boolean) => void
   readonly #preparing: Preparing | undefined
   readonly #isFatal: (error: unknown) => boolean
-  readonly #session: Session
   readonly #queue: Submittable[] = []
   #busy = false
   #lost = false
@@ -44,23 +56,18 @@ export class PgConnection implements DbConnection {
     this.#isFatal = isFatal
     this.#giveBack = giveBack
     this.#preparing = preparing
-    this.#session = sessionOf(client)
   }
 
-  /** With `values` (even empty) one statement, kept prepared; without, a script that may hold several. */
   query<R = Row>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
-    const results =
-      values === undefined
-        ? this.#run((settle) => new Script(text, settle))
-        : this.#run((settle) => new Exchange(this.#session, [planFor(this.#session, { text, values }, this.#preparing)], settle))
-    return results.then(first, rethrow) as Promise<QueryResult<R>>
+    return this.#run((settle) => submittable(this.#client, text, values, this.#preparing, settle)).then(first, rethrow) as Promise<QueryResult<R>>
   }
 
   pipeline(statements: readonly Statement[]): Promise<Results> {
     if (statements.length === 0) return Promise.resolve([])
     return this.#run((settle) => {
-      const plans = statements.map((statement) => planFor(this.#session, statement, this.#preparing))
-      return new Exchange(this.#session, plans, settle)
+      const session = sessionOf(this.#client)
+      const plans = statements.map((statement) => planFor(session, statement, this.#preparing))
+      return new Exchange(session, plans, settle) as unknown as Submittable
     }).catch(rethrow)
   }
 
@@ -68,11 +75,10 @@ export class PgConnection implements DbConnection {
     if (this.#released) return
     this.#released = true
     // A statement still under way, or a transaction left open, must not reach the next owner.
-    const status = (this.#client as unknown as { getTransactionStatus(): string | null }).getTransactionStatus()
-    this.#giveBack(broken || this.#lost || this.#busy || status === 'T' || status === 'E')
+    this.#giveBack(broken || this.#lost || this.#busy || leftOpen(this.#client))
   }
 
-  #run(make: (settle: Settle) => Exchange | Script): Promise<Results> {
+  #run(make: (settle: Settle) => Submittable): Promise<Results> {
     return new Promise((resolve, reject) => {
       const item = make((error, results) => {
         if (error === undefined) resolve(results)
@@ -84,10 +90,10 @@ export class PgConnection implements DbConnection {
         if (next === undefined) this.#busy = false
         else this.#client.query(next)
       })
-      if (this.#busy) this.#queue.push(item as unknown as Submittable)
+      if (this.#busy) this.#queue.push(item)
       else {
         this.#busy = true
-        this.#client.query(item as unknown as Submittable)
+        this.#client.query(item)
       }
     })
   }

@@ -5,9 +5,9 @@ import type { PoolStats, Queryable, QueryResult } from '../driver.ts'
 import { dbErrors } from '../errors.ts'
 import { tellConnection } from '../events.ts'
 import { dbFault, isConnectionLoss, translate } from '../faults.ts'
-import { PgConnection } from './connection.ts'
+import { PgConnection, leftOpen, submittable } from './connection.ts'
 import type { Preparing } from './connection.ts'
-import type { Row } from './exchange.ts'
+import type { Row, Settle } from './exchange.ts'
 
 /** At most one renewal in this time, so that a server which stays read-only does not cost a reconnection per write. */
 const renewalPauseMs = 5000
@@ -40,13 +40,26 @@ export class PgPool implements Queryable {
     this.#pool = isLive(settings.source) ? adopt(settings.source) : create(settings.source)
   }
 
-  async query<R = Row>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
-    const connection = await this.connect()
-    try {
-      return await connection.query<R>(text, values)
-    } finally {
-      connection.release()
-    }
+  /** One statement on any connection: the hot path, so without a `PgConnection` in between. */
+  query<R = Row>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
+    const pool = this.#pool
+    return new Promise<QueryResult<R>>((resolve, reject) => {
+      pool.connect((error, lent, release) => {
+        if (error !== undefined && error !== null) return reject(error)
+        const client = this.#watch(lent as unknown as Client)
+        try {
+          const settle: Settle = (failure, results) => {
+            release(failure === undefined ? leftOpen(client) : this.#isFatal(pool, translate(failure)) || leftOpen(client))
+            if (failure === undefined) resolve(results[0] as QueryResult<R>)
+            else reject(failure)
+          }
+          client.query(submittable(client, text, values, this.#settings.preparing, settle))
+        } catch (failure) {
+          release()
+          reject(failure)
+        }
+      })
+    }).catch(refuse)
   }
 
   connect(): Promise<PgConnection> {
@@ -72,17 +85,20 @@ export class PgPool implements Queryable {
   }
 
   #lend(pool: Pool, client: Client, release: (destroy?: boolean) => void): PgConnection {
+    return new PgConnection(this.#watch(client), release, this.#settings.preparing, (error) => this.#isFatal(pool, error))
+  }
+
+  /** Without a listener, a connection that dies while it is lent would end the process. Its holder learns of it from its statement. */
+  #watch(client: Client): Client {
     if (!watched.has(client)) {
       watched.add(client)
-      // Without a listener, a connection that dies while it is lent would end the process. Whoever holds it learns
-      // of it from its statement.
       client.on('error', ignore)
     }
-    return new PgConnection(client, (broken) => release(broken), this.#settings.preparing, (error) => this.#onError(pool, error))
+    return client
   }
 
   /** A primary that became a standby keeps its connections open: only new ones find the new primary. */
-  #onError(pool: Pool, error: unknown): boolean {
+  #isFatal(pool: Pool, error: unknown): boolean {
     if (!dbErrors.is(error, 'db.read_only')) return isConnectionLoss(error)
     const now = this.#settings.clock.monotonic()
     if (this.#own && pool === this.#pool && this.#closed === undefined && now - this.#renewedAt >= renewalPauseMs) {
