@@ -23,9 +23,9 @@ export const schemes: Readonly<Record<Algorithm, Scheme>> = {
   ES256: asymmetric('sha256', true, 64),
   RS256: asymmetric('sha256', false, 256),
   HS256: {
-    sign: (key, input) => createHmac('sha256', key).update(input, 'latin1').digest('base64url'),
+    sign: (key, input) => createHmac('sha256', key).update(input).digest('base64url'),
     verify: (key, input, signature) =>
-      signature.length === 32 && timingSafeEqual(createHmac('sha256', key).update(input, 'latin1').digest(), signature),
+      signature.length === 32 && timingSafeEqual(createHmac('sha256', key).update(input).digest(), signature),
   },
 }
 

@@ -1,23 +1,14 @@
 import type { Clock } from '../../kernel/clock.ts'
-import type { Log } from '../../kernel/log.ts'
-import type { Secrets } from '../../kernel/secrets.ts'
-import type { Db, Queryable } from '../db/index.ts'
+import type { Queryable } from '../db/index.ts'
 import { keysErrors } from './errors.ts'
 import type { Expected, Jwks, Keys, PublicJwk, RotateOptions, Rotation, SigningKey, SignOptions, TokenClaims, Verified } from './keys.ts'
 import { KeyKeeper } from './key-keeper.ts'
 import type { KeyRing } from './keyring.ts'
 import type { KeysOptions } from './options.ts'
+import type { KeysParts } from './parts.ts'
 import { maxTokenLength, openToken, parseToken, signToken } from './token.ts'
 import type { ParsedToken } from './token.ts'
 import { TokenCache } from './token-cache.ts'
-
-export interface KeysParts {
-  readonly db: Db
-  readonly options: KeysOptions
-  readonly clock: Clock
-  readonly log: Log
-  readonly secrets: Secrets
-}
 
 /** The service with what only its plugin needs. */
 export interface RunningKeys extends Keys {

@@ -1,12 +1,12 @@
 import type { Timer } from '../../kernel/clock.ts'
 import type { Queryable } from '../db/index.ts'
-import type { KeysParts } from './create-keys.ts'
 import { keysErrors } from './errors.ts'
 import { keyCreated, keyRotated } from './events.ts'
 import { generateKey } from './generate.ts'
 import { createRing } from './keyring.ts'
 import type { KeyRing } from './keyring.ts'
 import type { RotateOptions, Rotation, SigningKey } from './keys.ts'
+import type { KeysParts } from './parts.ts'
 import { announce, expireKey, insertKey, keysChannel, loadKeys, replaceNext, sweepKeys, turn } from './store.ts'
 import type { NewKey, StoredKey } from './store.ts'
 

@@ -108,9 +108,11 @@ function readClaims(json: string): VerifiedClaims | undefined {
 }
 
 /** All the way down: the same claims are given to every request that brings the token. */
-function freeze(value: unknown): unknown {
-  if (typeof value !== 'object' || value === null) return value
-  for (const inner of Object.values(value)) freeze(inner)
+function freeze(value: object): object {
+  for (const name in value) {
+    const inner = (value as Record<string, unknown>)[name]
+    if (typeof inner === 'object' && inner !== null) freeze(inner)
+  }
   return Object.freeze(value)
 }
 

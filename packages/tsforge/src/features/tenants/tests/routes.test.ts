@@ -135,7 +135,7 @@ describe('the wall between tenants', () => {
     ]
     for (const attempt of attempts) {
       const unknown = await attempt(someone())
-      expect(unknown.status).toBe(403)
+      expect([unknown.status, unknown.body.error.code]).toEqual([403, 'tenant.forbidden'])
       for (const id of [foreign, deleted, foreign.toUpperCase()]) expect(withoutId(await attempt(id))).toBe(withoutId(unknown))
     }
     expect((await as(ownerId).get<TenantBody>(`/api/v1/tenants/${foreign}`)).body.data).toMatchObject({ name: 'Team', version: 1 })

@@ -241,6 +241,7 @@ describe('revoke', () => {
     const token = await keys.sign({ sub: 'u' }, at)
     await keys.verify(token, at)
     await keys.revoke(kidOf(token)!)
+    expect(keys.cache.size).toBe(0)
     await expect((async () => keys.verify(token, at))()).rejects.toMatchObject({ code: 'auth.token_invalid' })
     expect((await keys.jwks()).keys.map((key) => key.kid)).not.toContain(kidOf(token))
     expect((await keys.verify(await keys.sign({ sub: 'u' }, at), at)).claims.sub).toBe('u')
