@@ -26,7 +26,13 @@ const macLength = 22
 export function createCursors(secrets: Pick<Secrets, 'derive'>): Cursors {
   const key = secrets.derive('cursor')
   const sign = (payload: string, binding: Binding): string =>
-    createHmac('sha256', key).update(payload).update('\0').update(binding).digest().subarray(0, 16).toString('base64url')
+    createHmac('sha256', key)
+      .update(payload)
+      .update('\0')
+      .update(binding)
+      .digest()
+      .subarray(0, 16)
+      .toString('base64url')
   return {
     bind: (facts) => JSON.stringify(canonical(facts, 0)),
     seal(kind, keys, binding) {
@@ -41,7 +47,10 @@ export function createCursors(secrets: Pick<Secrets, 'derive'>): Cursors {
       const given = Buffer.from(cursor.slice(dot + 1))
       const right = Buffer.from(sign(payload, binding))
       if (given.length !== right.length || !timingSafeEqual(given, right)) throw pageErrors.error('page.cursor_invalid')
-      const [kind, ...keys] = JSON.parse(Buffer.from(payload, 'base64url').toString()) as ['after' | 'before', ...CursorKeys]
+      const [kind, ...keys] = JSON.parse(Buffer.from(payload, 'base64url').toString()) as [
+        'after' | 'before',
+        ...CursorKeys,
+      ]
       return { kind, keys }
     },
   }

@@ -17,7 +17,10 @@ export const pageErrors: ErrorCatalogue<PageErrorCode> = defineErrors({
   },
   'page.cursor_too_long': {
     status: 500,
-    message: { en: 'A sorted value is too long for a cursor.', id: 'Nilai yang diurutkan terlalu panjang untuk kursor.' },
+    message: {
+      en: 'A sorted value is too long for a cursor.',
+      id: 'Nilai yang diurutkan terlalu panjang untuk kursor.',
+    },
     fix: 'Let callers sort only by columns of bounded length.',
   },
   'page.limit_invalid': {

@@ -32,10 +32,16 @@ export const pageQuery: {
   readonly sort: TOptional<TString>
   readonly total: TOptional<TBoolean>
 } = {
-  limit: Type.Optional(Type.Integer({ minimum: 1, description: 'Items on a page; more than the cap of the list counts as the cap.' })),
-  cursor: Type.Optional(Type.String({ maxLength: 8192, description: 'next_cursor or prev_cursor of another page of the same list.' })),
+  limit: Type.Optional(
+    Type.Integer({ minimum: 1, description: 'Items on a page; more than the cap of the list counts as the cap.' }),
+  ),
+  cursor: Type.Optional(
+    Type.String({ maxLength: 8192, description: 'next_cursor or prev_cursor of another page of the same list.' }),
+  ),
   offset: Type.Optional(Type.Integer({ minimum: 0, description: 'Items to skip, instead of a cursor.' })),
-  sort: Type.Optional(Type.String({ maxLength: 200, description: 'Fields, comma-separated; a leading - means descending.' })),
+  sort: Type.Optional(
+    Type.String({ maxLength: 200, description: 'Fields, comma-separated; a leading - means descending.' }),
+  ),
   total: Type.Optional(Type.Boolean({ description: 'Also count all items.' })),
 }
 const ownParameters: readonly string[] = Object.keys(pageQuery)
@@ -51,9 +57,16 @@ export interface PageQuery {
 
 /** Describes a list. Default 20 items, at most 100, offsets up to 10,000. */
 export function definePage(spec: Partial<PageSpec> & Pick<PageSpec, 'name' | 'sort'>): PageSpec {
-  const made: PageSpec = { defaultSort: spec.sort[0] ?? '', defaultLimit: 20, maxLimit: 100, maxOffset: 10_000, ...spec }
+  const made: PageSpec = {
+    defaultSort: spec.sort[0] ?? '',
+    defaultLimit: 20,
+    maxLimit: 100,
+    maxOffset: 10_000,
+    ...spec,
+  }
   if (made.defaultSort !== '') parseSort(made.defaultSort, made)
-  if (made.defaultLimit > made.maxLimit) throw new TypeError(`list ${made.name}: the default limit is above the highest`)
+  if (made.defaultLimit > made.maxLimit)
+    throw new TypeError(`list ${made.name}: the default limit is above the highest`)
   return made
 }
 
@@ -62,7 +75,12 @@ export function definePage(spec: Partial<PageSpec> & Pick<PageSpec, 'name' | 'so
  * cursors, with the tenant of the context; `scope` adds what else chooses the rows (path parameters).
  * Throws `page.*` (400).
  */
-export function parsePage(query: PageQuery, spec: PageSpec, cursors: Cursors, scope?: Readonly<Record<string, unknown>>): Page {
+export function parsePage(
+  query: PageQuery,
+  spec: PageSpec,
+  cursors: Cursors,
+  scope?: Readonly<Record<string, unknown>>,
+): Page {
   const sort = optional(query.sort, 'string', 'page.sort_invalid') ?? spec.defaultSort
   const order = sort === '' ? [] : parseSort(sort, spec)
   const tenantId = currentContext()?.tenantId ?? null
@@ -75,11 +93,19 @@ export function parsePage(query: PageQuery, spec: PageSpec, cursors: Cursors, sc
   const offset = wholeNumber(query.offset, 0, 'page.offset_invalid')
   const cursor = optional(query.cursor, 'string', 'page.cursor_invalid')
   if (offset !== undefined && cursor !== undefined) throw pageErrors.error('page.position_ambiguous')
-  if (offset !== undefined && offset > spec.maxOffset) throw pageErrors.error('page.offset_invalid', { meta: { max: spec.maxOffset } })
+  if (offset !== undefined && offset > spec.maxOffset)
+    throw pageErrors.error('page.offset_invalid', { meta: { max: spec.maxOffset } })
   const total = (query.total as unknown) === true || (query.total as unknown) === 'true'
   return {
-    limit, order, total,
-    position: offset !== undefined ? { kind: 'offset', offset } : cursor === undefined ? undefined : cursors.open(cursor, binding()),
+    limit,
+    order,
+    total,
+    position:
+      offset !== undefined
+        ? { kind: 'offset', offset }
+        : cursor === undefined
+          ? undefined
+          : cursors.open(cursor, binding()),
     cursor: (kind, keys) => cursors.seal(kind, keys, binding()),
   }
 }
@@ -118,7 +144,9 @@ export function pageOf<Row, T>(slice: Slice<Row>, page: Page, show?: (row: Row) 
 type NullableText = TUnion<[TString, TNull]>
 
 /** Schema of `PageBody` for a route's `data`. */
-export function pageSchema<Item extends TSchema>(item: Item): TObject<{
+export function pageSchema<Item extends TSchema>(
+  item: Item,
+): TObject<{
   items: TArray<Item>
   page: TObject<{ limit: TInteger; next_cursor: NullableText; prev_cursor: NullableText; total: TOptional<TInteger> }>
 }> {
@@ -148,14 +176,22 @@ function parseSort(sort: string, spec: PageSpec): OrderTerm[] {
 }
 
 // Values come through the route's schema; the checks stand for those who call without one.
-function wholeNumber(value: unknown, least: number, code: 'page.limit_invalid' | 'page.offset_invalid'): number | undefined {
+function wholeNumber(
+  value: unknown,
+  least: number,
+  code: 'page.limit_invalid' | 'page.offset_invalid',
+): number | undefined {
   if (value === undefined) return undefined
   const number = typeof value === 'string' && /^\d{1,15}$/.test(value) ? Number(value) : value
   if (typeof number !== 'number' || !Number.isSafeInteger(number) || number < least) throw pageErrors.error(code)
   return number
 }
 
-function optional(value: unknown, type: 'string', code: 'page.sort_invalid' | 'page.cursor_invalid'): string | undefined {
+function optional(
+  value: unknown,
+  type: 'string',
+  code: 'page.sort_invalid' | 'page.cursor_invalid',
+): string | undefined {
   // `?sort=` is a parameter left empty, not an order.
   if (value === undefined || value === '') return undefined
   if (typeof value !== type) throw pageErrors.error(code)

@@ -11,12 +11,18 @@ export const preconditionErrors: ErrorCatalogue<PreconditionErrorCode> = defineE
   },
   'precondition.failed': {
     status: 412,
-    message: { en: 'The resource is not in the state that the request names.', id: 'Sumber daya tidak dalam keadaan yang disebut permintaan.' },
+    message: {
+      en: 'The resource is not in the state that the request names.',
+      id: 'Sumber daya tidak dalam keadaan yang disebut permintaan.',
+    },
     fix: 'Read it again and repeat the change with its current ETag.',
   },
   'precondition.malformed': {
     status: 400,
-    message: { en: 'The {header} header is not a list of entity tags.', id: 'Header {header} bukan daftar entity tag.' },
+    message: {
+      en: 'The {header} header is not a list of entity tags.',
+      id: 'Header {header} bukan daftar entity tag.',
+    },
     fix: 'Send ETags as they came, quotes included, comma-separated, or *.',
   },
 })

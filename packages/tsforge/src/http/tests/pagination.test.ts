@@ -14,7 +14,13 @@ const cursors = createCursors({ derive: (purpose) => Buffer.alloc(32, purpose) }
 const spec = definePage({ name: 'notes', sort: ['created_at', 'title'], defaultSort: '-created_at' })
 const parse = (query: object, tenantId: string | null = 't1', scope?: Record<string, unknown>): Page =>
   runWithContext(createContext({ requestId: 'r', tenantId }), () => parsePage(query as PageQuery, spec, cursors, scope))
-const slice = (values: Partial<Slice<number>> = {}): Slice<number> => ({ items: [1, 2], next: undefined, previous: undefined, total: undefined, ...values })
+const slice = (values: Partial<Slice<number>> = {}): Slice<number> => ({
+  items: [1, 2],
+  next: undefined,
+  previous: undefined,
+  total: undefined,
+  ...values,
+})
 const codeOf = (fn: () => unknown): string => {
   try {
     fn()
@@ -26,19 +32,35 @@ const codeOf = (fn: () => unknown): string => {
 
 describe('parsePage', () => {
   it('has defaults and clamps the limit once, to be echoed', () => {
-    expect(parse({})).toMatchObject({ limit: 20, total: false, position: undefined, order: [{ column: 'created_at', direction: 'desc' }] })
+    expect(parse({})).toMatchObject({
+      limit: 20,
+      total: false,
+      position: undefined,
+      order: [{ column: 'created_at', direction: 'desc' }],
+    })
     const page = parse({ limit: 5000, offset: 40, sort: 'title,-created_at', total: true })
     expect(page).toMatchObject({
-      limit: 100, total: true, position: { kind: 'offset', offset: 40 },
-      order: [{ column: 'title', direction: 'asc' }, { column: 'created_at', direction: 'desc' }],
+      limit: 100,
+      total: true,
+      position: { kind: 'offset', offset: 40 },
+      order: [
+        { column: 'title', direction: 'asc' },
+        { column: 'created_at', direction: 'desc' },
+      ],
     })
-    expect(pageOf(slice({ total: 0 }), page)).toEqual({ items: [1, 2], page: { limit: 100, next_cursor: null, prev_cursor: null, total: 0 } })
+    expect(pageOf(slice({ total: 0 }), page)).toEqual({
+      items: [1, 2],
+      page: { limit: 100, next_cursor: null, prev_cursor: null, total: 0 },
+    })
   })
 
   it('takes back its own cursors, in both directions, nulls and all', () => {
     const page = parse({ state: 'open', limit: 2 })
     const { next_cursor, prev_cursor } = pageOf(slice({ next: [null, 'ü\0"'], previous: ['', '1'] }), page, String).page
-    expect(parse({ state: 'open', limit: 9, cursor: next_cursor })).toMatchObject({ limit: 9, position: { kind: 'after', keys: [null, 'ü\0"'] } })
+    expect(parse({ state: 'open', limit: 9, cursor: next_cursor })).toMatchObject({
+      limit: 9,
+      position: { kind: 'after', keys: [null, 'ü\0"'] },
+    })
     expect(parse({ cursor: prev_cursor, state: 'open' }).position).toEqual({ kind: 'before', keys: ['', '1'] })
   })
 
@@ -72,23 +94,63 @@ describe('parsePage', () => {
   })
 
   it.each([
-    { sort: 'password_hash' }, { sort: "title'; drop table notes; --" }, { sort: '(select pg_sleep(3))' }, { sort: 'title,title' }, { sort: '--title' },
-    { sort: 'title,' }, { sort: ' title' }, { sort: "data->>'x'" }, { sort: 'constructor' }, { sort: '__proto__' }, { sort: 'a'.repeat(100_000) },
-    { sort: ['title', 'title'] }, { sort: 'title\0' }, { sort: '\ud800' },
-    { limit: 0 }, { limit: -1 }, { limit: 1.5 }, { limit: NaN }, { limit: '9223372036854775808' }, { limit: 2 ** 63 }, { limit: [1] }, { limit: '1e3' },
-    { offset: -1 }, { offset: 10_001 }, { offset: 2 ** 63 }, { offset: '0x10' }, { offset: null },
-    { cursor: 'x' }, { cursor: '.' }, { cursor: `.${'A'.repeat(22)}` }, { cursor: `e30.${'A'.repeat(22)}` }, { cursor: 'A'.repeat(1_000_000) },
-    { cursor: ['a', 'b'] }, { cursor: { $gt: '' } }, { cursor: '\0' }, { cursor: `${'ü'.repeat(11)}.${'ü'.repeat(22)}` }, { cursor: 'eyJhIjoxfQ', offset: 1 },
+    { sort: 'password_hash' },
+    { sort: "title'; drop table notes; --" },
+    { sort: '(select pg_sleep(3))' },
+    { sort: 'title,title' },
+    { sort: '--title' },
+    { sort: 'title,' },
+    { sort: ' title' },
+    { sort: "data->>'x'" },
+    { sort: 'constructor' },
+    { sort: '__proto__' },
+    { sort: 'a'.repeat(100_000) },
+    { sort: ['title', 'title'] },
+    { sort: 'title\0' },
+    { sort: '\ud800' },
+    { limit: 0 },
+    { limit: -1 },
+    { limit: 1.5 },
+    { limit: NaN },
+    { limit: '9223372036854775808' },
+    { limit: 2 ** 63 },
+    { limit: [1] },
+    { limit: '1e3' },
+    { offset: -1 },
+    { offset: 10_001 },
+    { offset: 2 ** 63 },
+    { offset: '0x10' },
+    { offset: null },
+    { cursor: 'x' },
+    { cursor: '.' },
+    { cursor: `.${'A'.repeat(22)}` },
+    { cursor: `e30.${'A'.repeat(22)}` },
+    { cursor: 'A'.repeat(1_000_000) },
+    { cursor: ['a', 'b'] },
+    { cursor: { $gt: '' } },
+    { cursor: '\0' },
+    { cursor: `${'ü'.repeat(11)}.${'ü'.repeat(22)}` },
+    { cursor: 'eyJhIjoxfQ', offset: 1 },
   ])('answers 400 to %j', (query) => {
     expect(codeOf(() => parse(query))).toMatch(/^400 page\./)
   })
 
   it('never fails on our side, whatever comes', () => {
     const anything = fc.record(
-      { limit: fc.anything(), offset: fc.anything(), sort: fc.oneof(fc.string(), fc.anything()), cursor: fc.oneof(fc.string(), fc.anything()), total: fc.anything(), q: fc.string() },
+      {
+        limit: fc.anything(),
+        offset: fc.anything(),
+        sort: fc.oneof(fc.string(), fc.anything()),
+        cursor: fc.oneof(fc.string(), fc.anything()),
+        total: fc.anything(),
+        q: fc.string(),
+      },
       { requiredKeys: [] },
     )
-    fc.assert(fc.property(anything, (query) => void expect(codeOf(() => parse(query))).toMatch(/^(400 page\.|accepted)/)), { numRuns: 500 })
+    fc.assert(
+      fc.property(anything, (query) => void expect(codeOf(() => parse(query))).toMatch(/^(400 page\.|accepted)/)),
+      { numRuns: 500 },
+    )
   })
 
   it('refuses to make a cursor that no URL would hold', () => {
@@ -105,13 +167,29 @@ describe('a paged route', () => {
   afterEach(closeLabs)
   /** Pages over the numbers 1 to 50, descending by default. */
   const find = ({ limit, position, total }: PageRequest): Slice<{ id: number }> => {
-    const start = position === undefined ? 0 : position.kind === 'offset' ? position.offset : position.kind === 'after' ? Number(position.keys[0]) : Math.max(0, Number(position.keys[0]) - 1 - limit)
+    const start =
+      position === undefined
+        ? 0
+        : position.kind === 'offset'
+          ? position.offset
+          : position.kind === 'after'
+            ? Number(position.keys[0])
+            : Math.max(0, Number(position.keys[0]) - 1 - limit)
     const items = Array.from({ length: Math.max(0, Math.min(limit, 50 - start)) }, (_, i) => ({ id: start + i + 1 }))
     const last = items.at(-1)?.id ?? start
-    return { items, next: last < 50 ? [String(last)] : undefined, previous: start > 0 ? [String(start + 1)] : undefined, total: total === true ? 50 : undefined }
+    return {
+      items,
+      next: last < 50 ? [String(last)] : undefined,
+      previous: start > 0 ? [String(start + 1)] : undefined,
+      total: total === true ? 50 : undefined,
+    }
   }
   const numbers = route({
-    method: 'GET', url: '/numbers', id: 'listNumbers', summary: 'Numbers', access: 'public',
+    method: 'GET',
+    url: '/numbers',
+    id: 'listNumbers',
+    summary: 'Numbers',
+    access: 'public',
     query: Type.Object({ ...pageQuery, state: Type.Optional(Type.String()) }),
     data: pageSchema(Type.Object({ id: Type.Integer() })),
     handler: ({ query }) => {
@@ -122,7 +200,9 @@ describe('a paged route', () => {
 
   it('walks from page to page and back over the wire', async () => {
     const { http } = await lab([numbers])
-    const get = async (query: string): Promise<{ status: number; body: { data: { items: { id: number }[]; page: Record<string, string> } } }> => {
+    const get = async (
+      query: string,
+    ): Promise<{ status: number; body: { data: { items: { id: number }[]; page: Record<string, string> } } }> => {
       const response = await http.fastify.inject({ url: `/numbers${query}` })
       return { status: response.statusCode, body: response.json() }
     }
@@ -133,14 +213,31 @@ describe('a paged route', () => {
     expect(two.body.data.items.map(({ id }) => id)).toEqual(Array.from({ length: 20 }, (_, i) => i + 21))
     const back = await get(`?limit=20&state=open&cursor=${two.body.data.page['prev_cursor']}`)
     expect(back.body.data.items).toEqual(one.body.data.items)
-    expect(await get(`?state=closed&cursor=${one.body.data.page['next_cursor']}`)).toMatchObject({ status: 400, body: { error: { code: 'page.cursor_invalid' } } })
+    expect(await get(`?state=closed&cursor=${one.body.data.page['next_cursor']}`)).toMatchObject({
+      status: 400,
+      body: { error: { code: 'page.cursor_invalid' } },
+    })
   })
 
   it('answers hostile queries with 400', async () => {
     const { http } = await lab([numbers])
     for (const query of [
-      'limit=-1', 'limit=9223372036854775808', 'limit=1e400', 'limit=1&limit=2', 'offset=-1', 'offset=99999999', 'sort=password_hash', 'sort=%00', 'sort=%ED%A0%80',
-      'sort=(select%20pg_sleep(3))', 'cursor=%00', 'cursor=forged.AAAAAAAAAAAAAAAAAAAAAA', `cursor=${'A'.repeat(9000)}`, 'total=perhaps', 'sort[]=x', 'fields=password_hash',
+      'limit=-1',
+      'limit=9223372036854775808',
+      'limit=1e400',
+      'limit=1&limit=2',
+      'offset=-1',
+      'offset=99999999',
+      'sort=password_hash',
+      'sort=%00',
+      'sort=%ED%A0%80',
+      'sort=(select%20pg_sleep(3))',
+      'cursor=%00',
+      'cursor=forged.AAAAAAAAAAAAAAAAAAAAAA',
+      `cursor=${'A'.repeat(9000)}`,
+      'total=perhaps',
+      'sort[]=x',
+      'fields=password_hash',
     ]) {
       const { statusCode } = await http.fastify.inject({ url: `/numbers?${query}` })
       expect(`${query.slice(0, 40)} ${statusCode}`).toMatch(/ 4(00|14|22|31)$/)

@@ -43,7 +43,10 @@ export async function selectPage<Row>(db: Queryable, list: ListStatement, reques
 }
 
 async function countRows(db: Queryable, { from, where, values = [] }: ListStatement): Promise<number> {
-  const { rows } = await db.query<{ count: string }>(`select count(*) from ${from}${where === undefined ? '' : ` where ${where}`}`, [...values])
+  const { rows } = await db.query<{ count: string }>(
+    `select count(*) from ${from}${where === undefined ? '' : ` where ${where}`}`,
+    [...values],
+  )
   return Number(rows[0]?.count ?? 0)
 }
 
@@ -74,7 +77,9 @@ export function pageSql(list: ListStatement, { limit, position }: Pick<PageReque
 
 /** Cuts the surplus row, restores the order and finds the neighbours. */
 export function sliceOf<Row>(
-  rows: readonly (Row & { readonly page_keys: CursorKeys })[], request: Pick<PageRequest, 'limit' | 'position'>, total?: number,
+  rows: readonly (Row & { readonly page_keys: CursorKeys })[],
+  request: Pick<PageRequest, 'limit' | 'position'>,
+  total?: number,
 ): Slice<Row> {
   const { limit, position } = request
   const more = rows.length > limit
@@ -84,12 +89,17 @@ export function sliceOf<Row>(
   const first = page[0]?.page_keys
   const last = page.at(-1)?.page_keys
   return {
-    items: page.map(({ page_keys: _, ...row }) => row as unknown as Row),
+    items: page.map(withoutKeys) as Row[],
     // Whoever came from the other side knows that there is something.
     next: backward ? (last ?? keysOf(position)) : more ? last : undefined,
     previous: backward ? (more ? first : undefined) : startsWithin(position) ? (first ?? keysOf(position)) : undefined,
     total,
   }
+}
+
+function withoutKeys(given: { readonly page_keys?: CursorKeys }): object {
+  const { page_keys: _keys, ...row } = given
+  return row
 }
 
 function keysOf(position: PagePosition | undefined): CursorKeys | undefined {
@@ -129,7 +139,8 @@ function scanned({ expression, type, direction, nullable = false, nulls }: Keyse
 
 /** The condition "behind the row with these keys". */
 function beyond(terms: readonly Scan[], keys: CursorKeys, bind: (value: unknown) => string): string {
-  if (keys.length !== terms.length) throw new RangeError(`a cursor of ${keys.length} keys does not fit an order of ${terms.length} columns`)
+  if (keys.length !== terms.length)
+    throw new RangeError(`a cursor of ${keys.length} keys does not fit an order of ${terms.length} columns`)
   const marks = terms.map(({ type }, index) => (keys[index] === null ? undefined : `${bind(keys[index])}::${type}`))
   const first = terms[0] as Scan
   if (terms.every(({ nullable, ascending }) => !nullable && ascending === first.ascending)) {
@@ -145,10 +156,15 @@ function beyond(terms: readonly Scan[], keys: CursorKeys, bind: (value: unknown)
   })
   const any = `(${ways.map((way) => `(${way})`).join(' or ')})`
   // The alternatives alone would not let an index on the first column skip what lies before.
-  return first.nullable || marks[0] === undefined ? any : `${first.expression} ${first.ascending ? '>=' : '<='} ${marks[0]} and ${any}`
+  return first.nullable || marks[0] === undefined
+    ? any
+    : `${first.expression} ${first.ascending ? '>=' : '<='} ${marks[0]} and ${any}`
 }
 
-function behindOne({ expression, nullable, ascending, nullsFirst }: Scan, mark: string | undefined): string | undefined {
+function behindOne(
+  { expression, nullable, ascending, nullsFirst }: Scan,
+  mark: string | undefined,
+): string | undefined {
   if (mark === undefined) return nullsFirst ? `${expression} is not null` : undefined
   const past = `${expression} ${ascending ? '>' : '<'} ${mark}`
   return nullable && !nullsFirst ? `(${past} or ${expression} is null)` : past

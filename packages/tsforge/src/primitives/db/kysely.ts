@@ -1,7 +1,18 @@
 import {
-  AbortedTransactionError, CompiledQuery, PostgresAdapter, PostgresIntrospector, PostgresQueryCompiler,
+  AbortedTransactionError,
+  CompiledQuery,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
 } from 'kysely'
-import type { DatabaseConnection, Dialect, Driver, Kysely, QueryResult as KyselyResult, TransactionSettings } from 'kysely'
+import type {
+  DatabaseConnection,
+  Dialect,
+  Driver,
+  Kysely,
+  QueryResult as KyselyResult,
+  TransactionSettings,
+} from 'kysely'
 import { currentContext } from '../../kernel/context.ts'
 import type { Db } from './db.ts'
 import type { DbConnection, Queryable, QueryResult } from './driver.ts'
@@ -28,7 +39,9 @@ export function kyselyDialect(db: Pick<Db, 'connect'>): Dialect {
 export function fromKysely(trx: Pick<Kysely<never>, 'executeQuery'>): Queryable {
   return {
     async query<Row>(text: string, values: unknown[] = []): Promise<QueryResult<Row>> {
-      const { rows, numAffectedRows } = await trx.executeQuery<Row>(CompiledQuery.raw(text, values) as CompiledQuery<Row>)
+      const { rows, numAffectedRows } = await trx.executeQuery<Row>(
+        CompiledQuery.raw(text, values) as CompiledQuery<Row>,
+      )
       return { rows, rowCount: numAffectedRows === undefined ? rows.length : Number(numAffectedRows) }
     },
   }
@@ -47,7 +60,10 @@ class DbKyselyDriver implements Driver {
     return new DbKyselyConnection(await this.#db.connect())
   }
 
-  async beginTransaction(connection: DatabaseConnection, { isolationLevel, accessMode }: TransactionSettings): Promise<void> {
+  async beginTransaction(
+    connection: DatabaseConnection,
+    { isolationLevel, accessMode }: TransactionSettings,
+  ): Promise<void> {
     const level = isolationLevel === undefined ? '' : ` isolation level ${isolationLevel}`
     await of(connection).query(`begin${level}${accessMode === undefined ? '' : ` ${accessMode}`}`, [])
   }

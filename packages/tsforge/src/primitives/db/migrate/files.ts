@@ -55,7 +55,8 @@ async function readModule(source: MigrationSource): Promise<Migration[]> {
   for (const entry of entries.toSorted()) {
     if (!entry.endsWith('.sql')) continue
     const [, digits, name, direction] = filePattern.exec(entry) ?? []
-    if (digits === undefined || name === undefined) throw invalid(module, `${entry} is not called NNNN_name.up.sql or NNNN_name.down.sql`)
+    if (digits === undefined || name === undefined)
+      throw invalid(module, `${entry} is not called NNNN_name.up.sql or NNNN_name.down.sql`)
     const version = Number(digits)
     const pair = pairs.get(version) ?? { name }
     if (pair.name !== name) throw invalid(module, `number ${digits} is used by "${pair.name}" and by "${name}"`)
@@ -66,7 +67,10 @@ async function readModule(source: MigrationSource): Promise<Migration[]> {
   return Promise.all(
     versions.map(async ([version, { name, up, down }]): Promise<Migration> => {
       if (up === undefined) throw invalid(module, `${down ?? name} has no .up.sql beside it`)
-      const [upScript, downScript] = await Promise.all([readScript(up), down === undefined ? undefined : readScript(down)])
+      const [upScript, downScript] = await Promise.all([
+        readScript(up),
+        down === undefined ? undefined : readScript(down),
+      ])
       const checksum = createHash('sha256').update(upScript.sql).digest('hex')
       return { module, version, name, id: migrationId(module, version, name), checksum, up: upScript, down: downScript }
     }),

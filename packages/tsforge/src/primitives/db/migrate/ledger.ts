@@ -60,7 +60,12 @@ export async function createLedger(db: Queryable, table: string): Promise<void> 
 
 /** Inserts or completes the row of a migration. */
 export async function record(
-  db: Queryable, table: string, migration: Migration, state: LedgerState, durationMs: number, by: string,
+  db: Queryable,
+  table: string,
+  migration: Migration,
+  state: LedgerState,
+  durationMs: number,
+  by: string,
 ): Promise<void> {
   await db.query(
     `insert into ${table} (module, version, name, checksum, state, duration_ms, applied_by)
@@ -71,6 +76,10 @@ export async function record(
   )
 }
 
-export async function erase(db: Queryable, table: string, row: { readonly module: string; readonly version: number }): Promise<void> {
+export async function erase(
+  db: Queryable,
+  table: string,
+  row: { readonly module: string; readonly version: number },
+): Promise<void> {
   await db.query(`delete from ${table} where module = $1 and version = $2`, [row.module, row.version])
 }

@@ -24,11 +24,14 @@ export interface SessionState {
  * would wait for that snapshot for ever.
  */
 export async function withLock<T>(
-  db: Queryable, { clock, waitMs }: { readonly clock: Clock; readonly waitMs: number }, work: (session: SessionState) => Promise<T>,
+  db: Queryable,
+  { clock, waitMs }: { readonly clock: Clock; readonly waitMs: number },
+  work: (session: SessionState) => Promise<T>,
 ): Promise<T> {
   const deadline = clock.monotonic() + waitMs
   while (!(await tryLock(db))) {
-    if (clock.monotonic() >= deadline) throw migrationErrors.error('db.migration_locked', { meta: { waited_ms: waitMs } })
+    if (clock.monotonic() >= deadline)
+      throw migrationErrors.error('db.migration_locked', { meta: { waited_ms: waitMs } })
     await clock.sleep(50 + Math.random() * 100)
   }
   const settings = await readSettings(db)

@@ -79,7 +79,9 @@ export function createMigrator(options: MigratorOptions): Migrator {
   const locked = <T>(db: MigrationConnection, work: (settings: RunSettings) => Promise<T>): Promise<T> =>
     withLock(db, { clock, waitMs: options.waitMs ?? 120_000 }, ({ schema, searchPath }) =>
       work({
-        clock, appliedBy, searchPath,
+        clock,
+        appliedBy,
+        searchPath,
         ledger: schema === null ? ledgerTable : `${schema}.${ledgerTable}`,
         lockTimeoutMs: options.lockTimeoutMs ?? 1000,
         lockAttempts: options.lockAttempts ?? 10,
@@ -88,7 +90,10 @@ export function createMigrator(options: MigratorOptions): Migrator {
     )
 
   const runAll = async (
-    db: MigrationConnection, migrations: readonly Migration[], direction: Direction, settings: RunSettings,
+    db: MigrationConnection,
+    migrations: readonly Migration[],
+    direction: Direction,
+    settings: RunSettings,
   ): Promise<MigrationReport> => {
     const steps: MigrationStep[] = []
     for (const migration of migrations) {
@@ -107,9 +112,16 @@ export function createMigrator(options: MigratorOptions): Migrator {
         const seen = (await readLedger(db)) ?? []
         const first = compare(migrations, seen)
         // Another replica may be in the middle of an "interrupted" one: only the lock's holder can tell.
-        refuse(first.drift.filter(({ kind }) => kind !== 'interrupted'), seen)
+        refuse(
+          first.drift.filter(({ kind }) => kind !== 'interrupted'),
+          seen,
+        )
         const strangers = first.drift.filter(({ kind }) => kind === 'missing' || kind === 'unknown_module')
-        if (strangers.length > 0) log.warn({ migrations: strangers.map(({ id }) => id) }, 'the database has migrations that this release does not know')
+        if (strangers.length > 0)
+          log.warn(
+            { migrations: strangers.map(({ id }) => id) },
+            'the database has migrations that this release does not know',
+          )
         const settled = first.drift.every(({ kind }) => kind !== 'interrupted')
         const todo = first.pending.filter((migration) => wanted.includes(migration))
         if (settled && (dryRun || todo.length === 0)) return { steps: todo.map((m) => stepOf(m, 'up', 0)), dryRun }
@@ -130,8 +142,13 @@ export function createMigrator(options: MigratorOptions): Migrator {
         locked(db, async (settings) => {
           const rows = (await readLedger(db, settings.ledger)) ?? []
           // All refusals come before the first change.
-          const chosen = rows.toReversed().slice(0, steps).map((row) => revertible(row, migrations))
-          return dryRun ? { steps: chosen.map((m) => stepOf(m, 'down', 0)), dryRun } : runAll(db, chosen, 'down', settings)
+          const chosen = rows
+            .toReversed()
+            .slice(0, steps)
+            .map((row) => revertible(row, migrations))
+          return dryRun
+            ? { steps: chosen.map((m) => stepOf(m, 'down', 0)), dryRun }
+            : runAll(db, chosen, 'down', settings)
         }),
       )
     },
@@ -153,8 +170,11 @@ export function createMigrator(options: MigratorOptions): Migrator {
       await session(options, (db) =>
         locked(db, async ({ ledger }) => {
           const migration = targetOf(migrations, id)
-          const row = ((await readLedger(db, ledger)) ?? []).find((r) => r.module === migration.module && r.version === migration.version)
-          if (row === undefined || row.state === 'applied') throw migrationErrors.error('db.migration_target_unknown', { meta: { target: id } })
+          const row = ((await readLedger(db, ledger)) ?? []).find(
+            (r) => r.module === migration.module && r.version === migration.version,
+          )
+          if (row === undefined || row.state === 'applied')
+            throw migrationErrors.error('db.migration_target_unknown', { meta: { target: id } })
           if (as === 'applied') await record(db, ledger, migration, 'applied', row.duration_ms, appliedBy)
           else await erase(db, ledger, migration)
           log.warn({ migration: migration.id, as }, 'interrupted migration settled by hand')
@@ -198,8 +218,10 @@ function revertible(row: LedgerRow, migrations: readonly Migration[]): Migration
   const id = migrationId(row.module, row.version, row.name)
   const migration = migrations.find((m) => m.module === row.module && m.version === row.version)
   if (migration === undefined) throw migrationErrors.error('db.migration_missing', { meta: { file: id } })
-  if (row.state !== 'applied') throw migrationErrors.error('db.migration_interrupted', { meta: { file: migration.up.file } })
-  if (migration.down === undefined) throw migrationErrors.error('db.migration_irreversible', { meta: { file: migration.up.file } })
+  if (row.state !== 'applied')
+    throw migrationErrors.error('db.migration_interrupted', { meta: { file: migration.up.file } })
+  if (migration.down === undefined)
+    throw migrationErrors.error('db.migration_irreversible', { meta: { file: migration.up.file } })
   return migration
 }
 
@@ -212,13 +234,26 @@ function statusOf(migrations: readonly Migration[], rows: readonly LedgerRow[]):
     rowOf.delete(`${module}/${version}`)
     const kind = kinds.get(id)
     const state = row === undefined ? 'pending' : kind === 'edited' || kind === 'interrupted' ? kind : 'applied'
-    return { id, module, version, state, appliedAt: row?.applied_at, appliedBy: row?.applied_by, durationMs: row?.duration_ms }
+    return {
+      id,
+      module,
+      version,
+      state,
+      appliedAt: row?.applied_at,
+      appliedBy: row?.applied_by,
+      durationMs: row?.duration_ms,
+    }
   })
   for (const row of rowOf.values()) {
     const { module, version } = row
     lines.push({
-      id: migrationId(module, version, row.name), module, version, state: 'missing',
-      appliedAt: row.applied_at, appliedBy: row.applied_by, durationMs: row.duration_ms,
+      id: migrationId(module, version, row.name),
+      module,
+      version,
+      state: 'missing',
+      appliedAt: row.applied_at,
+      appliedBy: row.applied_by,
+      durationMs: row.duration_ms,
     })
   }
   return lines

@@ -22,7 +22,12 @@ export interface RunSettings {
 export type Direction = 'up' | 'down'
 
 /** Runs one script and records it. Resolves with its duration in milliseconds. */
-export async function runMigration(db: Queryable, migration: Migration, direction: Direction, settings: RunSettings): Promise<number> {
+export async function runMigration(
+  db: Queryable,
+  migration: Migration,
+  direction: Direction,
+  settings: RunSettings,
+): Promise<number> {
   const script = direction === 'up' ? migration.up : migration.down
   if (script === undefined) {
     throw migrationErrors.error('db.migration_irreversible', { meta: { file: migration.up.file } })
@@ -37,7 +42,11 @@ export async function runMigration(db: Queryable, migration: Migration, directio
  * comes back: `lockAttempts` times, with full jitter.
  */
 async function runInTransaction(
-  db: Queryable, migration: Migration, script: MigrationScript, direction: Direction, settings: RunSettings,
+  db: Queryable,
+  migration: Migration,
+  script: MigrationScript,
+  direction: Direction,
+  settings: RunSettings,
 ): Promise<number> {
   const { clock, ledger, appliedBy } = settings
   for (let attempt = 1; ; attempt++) {
@@ -56,7 +65,8 @@ async function runInTransaction(
       await db.query('rollback').catch(() => undefined)
       const state = sqlFault(migrationErrors.is(error) ? error.cause : error)?.state
       const blocked = state === '55P03' || state === '40P01'
-      if (!blocked || attempt >= settings.lockAttempts) throw migrationErrors.is(error) ? error : failure(script, 1, error)
+      if (!blocked || attempt >= settings.lockAttempts)
+        throw migrationErrors.is(error) ? error : failure(script, 1, error)
       await clock.sleep(Math.random() * Math.min(100 * 2 ** attempt, 5000))
     }
   }
@@ -64,7 +74,11 @@ async function runInTransaction(
 
 /** Marks the script as begun before its first statement, so that an interruption stays visible. */
 async function runOutside(
-  db: Queryable, migration: Migration, script: MigrationScript, direction: Direction, settings: RunSettings,
+  db: Queryable,
+  migration: Migration,
+  script: MigrationScript,
+  direction: Direction,
+  settings: RunSettings,
 ): Promise<number> {
   const { clock, ledger, appliedBy } = settings
   const began = clock.monotonic()
@@ -81,7 +95,12 @@ async function runOutside(
 const outsideLockTimeout = '1min'
 const outsideStatementTimeout = '6h'
 
-async function prepareSession(db: Queryable, script: MigrationScript, settings: RunSettings, local: boolean): Promise<void> {
+async function prepareSession(
+  db: Queryable,
+  script: MigrationScript,
+  settings: RunSettings,
+  local: boolean,
+): Promise<void> {
   await db.query(
     `select set_config('lock_timeout', $1, $4), set_config('statement_timeout', $2, $4), set_config('search_path', $3, $4)`,
     [
@@ -93,12 +112,19 @@ async function prepareSession(db: Queryable, script: MigrationScript, settings: 
   )
 }
 
-const transactionControl = /^(?:begin|commit|rollback|abort|end|start\s+transaction|prepare\s+transaction|savepoint|release)\b/i
+const transactionControl =
+  /^(?:begin|commit|rollback|abort|end|start\s+transaction|prepare\s+transaction|savepoint|release)\b/i
 
 async function execute(db: Queryable, script: MigrationScript): Promise<void> {
   for (const statement of splitStatements(script.sql)) {
     if (transactionControl.test(statement.text)) {
-      throw failure(script, statement.line, new Error('the migrator opens the transaction; "-- forge:no-transaction" is for statements that cannot run in one'))
+      throw failure(
+        script,
+        statement.line,
+        new Error(
+          'the migrator opens the transaction; "-- forge:no-transaction" is for statements that cannot run in one',
+        ),
+      )
     }
     try {
       await db.query(statement.text)

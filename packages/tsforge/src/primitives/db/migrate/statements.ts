@@ -110,8 +110,10 @@ function dollarEnd(sql: string, at: number): number {
 function commentEnd(sql: string, at: number): number {
   let depth = 0
   for (; at < sql.length; at++) {
-    if (sql[at] === '/' && sql[at + 1] === '*') depth++, at++
-    else if (sql[at] === '*' && sql[at + 1] === '/') {
+    if (sql[at] === '/' && sql[at + 1] === '*') {
+      depth++
+      at++
+    } else if (sql[at] === '*' && sql[at + 1] === '/') {
       at++
       if (--depth === 0) return at + 1
     }

@@ -24,7 +24,10 @@ export type ValueOf<C> = C extends Column<infer T> ? T : never
 
 type Make<T> = <const F extends ColumnFlags = Record<never, never>>(
   flags?: F,
-) => Column<F extends { readonly nullable: true } ? T | null : T, F extends { readonly nullable: true } | { readonly hasDefault: true } ? true : false>
+) => Column<
+  F extends { readonly nullable: true } ? T | null : T,
+  F extends { readonly nullable: true } | { readonly hasDefault: true } ? true : false
+>
 
 function make<T>(type: string): Make<T> {
   return ((flags: ColumnFlags = {}) => of(type, flags)) as Make<T>
@@ -32,12 +35,13 @@ function make<T>(type: string): Make<T> {
 
 function of(type: string, { nullable = false, hasDefault = false }: ColumnFlags): Column {
   return Object.freeze({
-    type: checkType(type), nullable, hasDefault,
+    type: checkType(type),
+    nullable,
+    hasDefault,
     json: type === 'json' || type === 'jsonb',
     optional: nullable || hasDefault,
   })
 }
-
 
 /**
  * Builders of columns, e.g. `column.text({ nullable: true })`. Values are what `pg` gives: `Date` for timestamptz

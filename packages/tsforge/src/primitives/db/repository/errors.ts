@@ -21,7 +21,10 @@ export const repositoryErrors: ErrorCatalogue<RepositoryErrorCode> = defineError
   },
   'db.precondition_failed': {
     status: 412,
-    message: { en: 'The record is not the one named by If-Match.', id: 'Data tidak lagi sama dengan yang disebut If-Match.' },
+    message: {
+      en: 'The record is not the one named by If-Match.',
+      id: 'Data tidak lagi sama dengan yang disebut If-Match.',
+    },
     fix: 'Read it again and repeat the change with its current ETag.',
   },
   'db.tenant_missing': {
@@ -36,6 +39,9 @@ export const repositoryErrors: ErrorCatalogue<RepositoryErrorCode> = defineError
   },
   'db.filter_invalid': {
     status: 400,
-    message: { en: 'The list cannot be filtered or sorted by {column} like this.', id: 'Daftar tidak dapat disaring atau diurutkan dengan {column} seperti itu.' },
+    message: {
+      en: 'The list cannot be filtered or sorted by {column} like this.',
+      id: 'Daftar tidak dapat disaring atau diurutkan dengan {column} seperti itu.',
+    },
   },
 })

@@ -3,7 +3,15 @@ export type { Column, ColumnFlags, Columns } from './columns.ts'
 export { defineTable } from './table.ts'
 export type { NewOf, PatchOf, Row, RowOf, Table, TableFlags, TableSpec } from './table.ts'
 export { createRepository } from './table-repository.ts'
-export type { Expected, FindOptions, PurgeOptions, ReadOptions, Repository, RepositoryOptions, WriteOptions } from './repository.ts'
+export type {
+  Expected,
+  FindOptions,
+  PurgeOptions,
+  ReadOptions,
+  Repository,
+  RepositoryOptions,
+  WriteOptions,
+} from './repository.ts'
 export type { Comparisons, Condition, Where } from './where.ts'
 export { escapeLike, quoteName, quoteTable } from './identifiers.ts'
 export { repositoryErrors } from './errors.ts'

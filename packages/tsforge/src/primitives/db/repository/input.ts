@@ -34,7 +34,8 @@ export function encodeMany(table: Table, name: string, rows: readonly Values[]):
   return rows.map((row) => {
     const value = row[name]
     if (value === undefined) {
-      if (column?.nullable !== true) throw new TypeError(`insertMany needs "${name}" of ${table.name} in every row or in none`)
+      if (column?.nullable !== true)
+        throw new TypeError(`insertMany needs "${name}" of ${table.name} in every row or in none`)
       return null
     }
     return asJson && value !== null ? JSON.stringify(value) : value

@@ -81,7 +81,13 @@ function arrived(table: Table, name: string): string {
 export type Deed = 'patch' | 'delete' | 'restore'
 
 /** Which stamps an update of a table sets, after the patched columns: `updated_at, updated_by`, `deleted_at, deleted_by`. */
-export function updateSql(table: Table, columns: readonly string[], deed: Deed, checked: boolean, withDeleted: boolean): string {
+export function updateSql(
+  table: Table,
+  columns: readonly string[],
+  deed: Deed,
+  checked: boolean,
+  withDeleted: boolean,
+): string {
   let next = 0
   const mark = (): string => `$${++next}`
   const sets = columns.map((name) => `${quoteName(name)} = ${mark()}`)

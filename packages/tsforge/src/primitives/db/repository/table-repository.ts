@@ -10,8 +10,25 @@ import { repositoryErrors } from './errors.ts'
 import { mapFault } from './faults.ts'
 import { quoteName } from './identifiers.ts'
 import { columnsOf, encode, encodeMany } from './input.ts'
-import type { Expected, FindOptions, PurgeOptions, ReadOptions, Repository, RepositoryOptions, WriteOptions } from './repository.ts'
-import { deleteByKeySql, insertManySql, insertSql, insertStamps, purgeSql, selectByKeySql, ShapeCache, updateSql } from './statements.ts'
+import type {
+  Expected,
+  FindOptions,
+  PurgeOptions,
+  ReadOptions,
+  Repository,
+  RepositoryOptions,
+  WriteOptions,
+} from './repository.ts'
+import {
+  deleteByKeySql,
+  insertManySql,
+  insertSql,
+  insertStamps,
+  purgeSql,
+  selectByKeySql,
+  ShapeCache,
+  updateSql,
+} from './statements.ts'
 import type { Deed } from './statements.ts'
 import type { Table } from './table.ts'
 import { whereSql } from './where.ts'
@@ -21,7 +38,9 @@ type Values = Readonly<Record<string, unknown>>
 
 /** The statements of one table on `db`. */
 export function createRepository<Row, New, Patch>(
-  table: Table<Row, New, Patch>, db: Queryable, options: RepositoryOptions = {},
+  table: Table<Row, New, Patch>,
+  db: Queryable,
+  options: RepositoryOptions = {},
 ): Repository<Row, New, Patch> {
   return new TableRepository<Row, New, Patch>(table as Table, db, options)
 }
@@ -66,7 +85,9 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
 
   async findOne(where: Where<Row>, options?: ReadOptions, tx: Queryable = this.#db): Promise<Row | undefined> {
     const { sql, values } = this.#filter(where, options)
-    const { rows } = await this.#run(tx.query<Row>(`select ${this.table.selection} from ${this.table.sql} where ${sql} limit 1`, values))
+    const { rows } = await this.#run(
+      tx.query<Row>(`select ${this.table.selection} from ${this.table.sql} where ${sql} limit 1`, values),
+    )
     return rows[0]
   }
 
@@ -86,7 +107,9 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
 
   async count(where: Where<Row> = {}, options?: ReadOptions, tx: Queryable = this.#db): Promise<number> {
     const { sql, values } = this.#filter(where, options)
-    const { rows } = await this.#run(tx.query<{ count: string }>(`select count(*) from ${this.table.sql} where ${sql}`, values))
+    const { rows } = await this.#run(
+      tx.query<{ count: string }>(`select count(*) from ${this.table.sql} where ${sql}`, values),
+    )
     return Number(rows[0]?.count)
   }
 
@@ -104,13 +127,16 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     const given = values.map((one) => this.#keyed(one as Values))
     const named = new Set(given.flatMap((row) => columnsOf(this.table, row, 'insert')))
     const columns = [...this.table.all.keys()].filter((name) => named.has(name))
-    const { text } = this.#shapes.get(`m ${columns.join()}`, () => ({ text: insertManySql(this.table, columns), columns }))
+    const { text } = this.#shapes.get(`m ${columns.join()}`, () => ({
+      text: insertManySql(this.table, columns),
+      columns,
+    }))
     const bound = columns.map((name) => encodeMany(this.table, name, given))
     const { rows } = await this.#write(tx.query<Row>(text, [...bound, ...this.#insertStamps()]))
     // RETURNING promises no order.
     const { key } = this.table
     const byKey = new Map(rows.map((row) => [String((row as Values)[key]), row]))
-    return given.map((row) => byKey.get(String(row[key]).toLowerCase()) ?? byKey.get(String(row[key])) as Row)
+    return given.map((row) => byKey.get(String(row[key]).toLowerCase()) ?? (byKey.get(String(row[key])) as Row))
   }
 
   async update(key: string, patch: Patch, options: WriteOptions = {}, tx: Queryable = this.#db): Promise<Row> {
@@ -120,7 +146,14 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
   }
 
   softDelete(key: string, options: Expected = {}, tx: Queryable = this.#db): Promise<Row> {
-    return this.#change(key, {}, [], 'delete', { version: options.version, precondition: options.precondition } as Expected, tx)
+    return this.#change(
+      key,
+      {},
+      [],
+      'delete',
+      { version: options.version, precondition: options.precondition } as Expected,
+      tx,
+    )
   }
 
   restore(key: string, options: Expected = {}, tx: Queryable = this.#db): Promise<Row> {
@@ -136,7 +169,10 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     return rows[0] ?? this.#refuse(key, { ...options, withDeleted: true }, tx)
   }
 
-  async purge({ olderThanMs, limit = 1000, everyTenant = false }: PurgeOptions, tx: Queryable = this.#db): Promise<number> {
+  async purge(
+    { olderThanMs, limit = 1000, everyTenant = false }: PurgeOptions,
+    tx: Queryable = this.#db,
+  ): Promise<number> {
     this.#needSoftDelete()
     if (!(olderThanMs >= 0)) throw new RangeError('purge needs an age of at least 0 ms')
     const walled = this.table.tenant && !everyTenant
@@ -146,13 +182,21 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     return rowCount ?? 0
   }
 
-  async #change(key: string, patch: Values, columns: readonly string[], deed: Deed, options: WriteOptions, tx: Queryable): Promise<Row> {
+  async #change(
+    key: string,
+    patch: Values,
+    columns: readonly string[],
+    deed: Deed,
+    options: WriteOptions,
+    tx: Queryable,
+  ): Promise<Row> {
     if (deed !== 'patch') this.#needSoftDelete()
     if (!this.#isKey(key)) throw this.table.notFound()
     const versions = this.#versions(options)
     const { withDeleted = false } = options
     const { text } = this.#shapes.get(`${deed} ${versions === undefined} ${withDeleted} ${columns.join()}`, () => ({
-      text: updateSql(this.table, columns, deed, versions !== undefined, withDeleted), columns,
+      text: updateSql(this.table, columns, deed, versions !== undefined, withDeleted),
+      columns,
     }))
     const stamp = [this.#now(), currentContext()?.actor.id ?? null]
     const values = columns.map((name) => encode(this.table, name, patch[name]))
@@ -167,19 +211,25 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
   async #unchanged(key: string, options: WriteOptions, tx: Queryable): Promise<Row> {
     const row = await this.findByIdOrThrow(key, options, tx)
     const versions = this.#versions(options)
-    if (versions !== undefined && !versions.includes((row as { version: number }).version)) throw this.#conflict(row as Values, options)
+    if (versions !== undefined && !versions.includes((row as { version: number }).version))
+      throw this.#conflict(row as Values, options)
     return row
   }
 
   /** Nothing was written: tells a missing row from one that has moved on. */
   async #refuse(key: string, options: WriteOptions, tx: Queryable, restoring = false): Promise<never> {
-    const row = options.version === undefined ? undefined : await this.findById(key, { withDeleted: restoring || options.withDeleted === true }, tx)
+    const row =
+      options.version === undefined
+        ? undefined
+        : await this.findById(key, { withDeleted: restoring || options.withDeleted === true }, tx)
     if (row === undefined || (restoring && (row as Values)['deleted_at'] === null)) throw this.table.notFound()
     throw this.#conflict(row as Values, options)
   }
 
   #conflict(row: Values, { precondition = false }: Expected): Error {
-    return repositoryErrors.error(precondition ? 'db.precondition_failed' : 'db.version_conflict', { meta: { current_version: row['version'] } })
+    return repositoryErrors.error(precondition ? 'db.precondition_failed' : 'db.version_conflict', {
+      meta: { current_version: row['version'] },
+    })
   }
 
   #filter(where: object, options: ReadOptions | undefined): { sql: string; values: unknown[] } {
@@ -237,7 +287,9 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     if (version === undefined) return undefined
     if (!this.table.versioned) throw new TypeError(`${this.table.name} has no versions`)
     // A version beyond the column's range is one that no row has.
-    return (Array.isArray(version) ? (version as readonly number[]) : [version as number]).filter((one) => Number.isInteger(one) && one > 0 && one < 2 ** 31)
+    return (Array.isArray(version) ? (version as readonly number[]) : [version as number]).filter(
+      (one) => Number.isInteger(one) && one > 0 && one < 2 ** 31,
+    )
   }
 
   #needSoftDelete(): void {

@@ -38,18 +38,25 @@ type RequiredNames<C extends Columns> = { [K in keyof C]: C[K]['optional'] exten
 type KeyColumn<F extends TableFlags> = F extends { readonly key: string } ? unknown : { id: string }
 
 export type RowOf<C extends Columns, F extends TableFlags> = Flat<
-  KeyColumn<F> & Values<C>
-    & With<F, { readonly tenant: true }, { tenant_id: string }>
-    & Without<F, { readonly audit: false }, { created_at: Date; created_by: string | null; updated_at: Date; updated_by: string | null }>
-    & Without<F, { readonly softDelete: false }, { deleted_at: Date | null; deleted_by: string | null }>
-    & Without<F, { readonly versioned: false }, { version: number }>
+  KeyColumn<F> &
+    Values<C> &
+    With<F, { readonly tenant: true }, { tenant_id: string }> &
+    Without<
+      F,
+      { readonly audit: false },
+      { created_at: Date; created_by: string | null; updated_at: Date; updated_by: string | null }
+    > &
+    Without<F, { readonly softDelete: false }, { deleted_at: Date | null; deleted_by: string | null }> &
+    Without<F, { readonly versioned: false }, { version: number }>
 >
 /** What an insert takes: required columns, optional ones, and an `id` for those who bring their own. */
 export type NewOf<C extends Columns, F extends TableFlags> = Flat<
   Pick<Values<C>, RequiredNames<C>> & Partial<Omit<Values<C>, RequiredNames<C>>> & Partial<KeyColumn<F>>
 >
 /** What an update takes. Absent leaves a column as it is; `null` empties it; `''` is a text. */
-export type PatchOf<C extends Columns, F extends TableFlags> = Flat<Partial<F extends { readonly key: infer K extends string } ? Omit<Values<C>, K> : Values<C>>>
+export type PatchOf<C extends Columns, F extends TableFlags> = Flat<
+  Partial<F extends { readonly key: infer K extends string } ? Omit<Values<C>, K> : Values<C>>
+>
 
 declare const types: unique symbol
 
@@ -80,16 +87,35 @@ export type Row<T> = T extends Table<infer R, object, object> ? R : never
 
 const known = ['name', 'columns', 'errors', 'unique', 'notFound', 'tenant', 'audit', 'softDelete', 'versioned', 'key']
 const reserved = [
-  'tenant_id', 'created_at', 'created_by', 'updated_at', 'updated_by', 'deleted_at', 'deleted_by', 'version', 'page_keys',
+  'tenant_id',
+  'created_at',
+  'created_by',
+  'updated_at',
+  'updated_by',
+  'deleted_at',
+  'deleted_by',
+  'version',
+  'page_keys',
 ]
 
 /** Describes a table once: names are checked and quoted here, types of rows follow from the columns. */
 export function defineTable<
-  const C extends Columns, const F extends TableFlags = Record<never, never>, Code extends string = never,
+  const C extends Columns,
+  const F extends TableFlags = Record<never, never>,
+  Code extends string = never,
 >(spec: TableSpec<C, Code> & F): Table<RowOf<C, F>, NewOf<C, F>, PatchOf<C, F>> {
-  const { name, columns, tenant = false, audit = true, softDelete = true, versioned = true, key = 'id' } = spec as TableSpec<C, Code> & TableFlags
+  const {
+    name,
+    columns,
+    tenant = false,
+    audit = true,
+    softDelete = true,
+    versioned = true,
+    key = 'id',
+  } = spec as TableSpec<C, Code> & TableFlags
   // A misspelt `tenant` must not make a table without a wall.
-  for (const word of Object.keys(spec)) if (!known.includes(word)) throw new TypeError(`table ${name} does not know "${word}"`)
+  for (const word of Object.keys(spec))
+    if (!known.includes(word)) throw new TypeError(`table ${name} does not know "${word}"`)
   const own = new Map<string, Column>(Object.entries(columns))
   for (const taken of own.keys()) {
     if (reserved.includes(taken)) throw new TypeError(`column "${taken}" of ${name} is managed by the repository`)
@@ -104,19 +130,33 @@ export function defineTable<
   }
   const who = column.uuid({ nullable: true })
   managed(tenant, { tenant_id: column.uuid() })
-  managed(audit, { created_at: column.timestamptz(), created_by: who, updated_at: column.timestamptz(), updated_by: who })
+  managed(audit, {
+    created_at: column.timestamptz(),
+    created_by: who,
+    updated_at: column.timestamptz(),
+    updated_by: who,
+  })
   managed(softDelete, { deleted_at: column.timestamptz({ nullable: true }), deleted_by: who })
   managed(versioned, { version: column.integer() })
 
   const { errors, unique = {} as Readonly<Record<string, Code>>, notFound } = spec
   for (const code of [...Object.values<Code>(unique), ...(notFound === undefined ? [] : [notFound])]) {
-    if (errors === undefined || !Object.hasOwn(errors.specs, code)) throw new TypeError(`"${code}" of ${name} is not in its error catalogue`)
+    if (errors === undefined || !Object.hasOwn(errors.specs, code))
+      throw new TypeError(`"${code}" of ${name} is not in its error catalogue`)
   }
   return {
-    name, key, tenant, audit, softDelete, versioned, own, all,
+    name,
+    key,
+    tenant,
+    audit,
+    softDelete,
+    versioned,
+    own,
+    all,
     sql: quoteTable(name),
     selection: [...all.keys()].map(quoteName).join(', '),
-    notFound: () => (errors === undefined || notFound === undefined ? repositoryErrors.error('db.not_found') : errors.error(notFound)),
+    notFound: () =>
+      errors === undefined || notFound === undefined ? repositoryErrors.error('db.not_found') : errors.error(notFound),
     violation: (constraint, cause) => {
       const code = Object.hasOwn(unique, constraint) ? unique[constraint] : undefined
       return code === undefined ? undefined : errors?.error(code, { cause })

@@ -42,7 +42,12 @@ export function whereSql(table: Table, where: object, bind: (value: unknown) => 
   return sql
 }
 
-function comparison(quoted: string, operator: string, value: unknown, bind: (value: unknown) => string): string | undefined {
+function comparison(
+  quoted: string,
+  operator: string,
+  value: unknown,
+  bind: (value: unknown) => string,
+): string | undefined {
   if (operator === 'not') {
     if (value === undefined || isPlain(value)) return undefined
     return value === null ? `${quoted} is not null` : `${quoted} <> ${bind(value)}`
@@ -53,7 +58,9 @@ function comparison(quoted: string, operator: string, value: unknown, bind: (val
     return operator === 'contains' ? `${quoted} ilike ${bind(`%${text}%`)}` : `${quoted} like ${bind(`${text}%`)}`
   }
   const sign = Object.hasOwn(operators, operator) ? operators[operator] : undefined
-  return sign === undefined || value === undefined || value === null || isPlain(value) ? undefined : `${quoted} ${sign} ${bind(value)}`
+  return sign === undefined || value === undefined || value === null || isPlain(value)
+    ? undefined
+    : `${quoted} ${sign} ${bind(value)}`
 }
 
 function isPlain(value: unknown): value is object {

@@ -21,9 +21,13 @@ describe.each(['postgres', 'pglite'])('migrations over the %s driver', (name) =>
     '0002_index.up.sql': '-- forge:no-transaction\ncreate index concurrently notes_id on notes (id);',
     '0002_index.down.sql': 'drop index notes_id;',
   })
-  const migrator = (): Migrator => createMigrator({
-    connect: () => db.connect(), sources: [{ module: 'notes', directory: folder.path }], clock: systemClock, log: silentLog,
-  })
+  const migrator = (): Migrator =>
+    createMigrator({
+      connect: () => db.connect(),
+      sources: [{ module: 'notes', directory: folder.path }],
+      clock: systemClock,
+      log: silentLog,
+    })
 
   beforeAll(async () => {
     if (name === 'postgres') database = await scratchDatabase()
@@ -42,7 +46,9 @@ describe.each(['postgres', 'pglite'])('migrations over the %s driver', (name) =>
     expect((await migrator().down({ steps: 2 })).steps).toHaveLength(2)
     expect((await migrator().up()).steps).toHaveLength(2)
     folder.write('0003_bad.up.sql', 'create table half ();\nselect nonsense;')
-    await expect(migrator().up()).rejects.toThrow(/0003_bad\.up\.sql failed at line 2: column "nonsense" does not exist/)
+    await expect(migrator().up()).rejects.toThrow(
+      /0003_bad\.up\.sql failed at line 2: column "nonsense" does not exist/,
+    )
     folder.write('0003_bad.up.sql', 'create table half ();')
     expect((await migrator().up()).steps).toMatchObject([{ id: 'notes/0003_bad' }])
     expect(await db.query('select 1 as one', [])).toMatchObject({ rows: [{ one: 1 }] })

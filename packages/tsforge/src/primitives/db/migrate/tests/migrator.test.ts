@@ -1,4 +1,4 @@
-import pg from 'pg'
+import type pg from 'pg'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../../../kernel/clock.ts'
 import { systemClock } from '../../../../kernel/clock.ts'
@@ -48,7 +48,11 @@ function source(module: string, files: Record<string, string>, after: string[] =
 
 function migrator(sources: MigrationSource[], options: Partial<MigratorOptions> = {}): Migrator {
   return createMigrator({
-    connect: () => pool.connect(), sources, clock: turningClock(), log: silentLog, ...options,
+    connect: () => pool.connect(),
+    sources,
+    clock: turningClock(),
+    log: silentLog,
+    ...options,
   })
 }
 
@@ -61,7 +65,8 @@ const tables = async (): Promise<string[]> => {
 }
 const notes = (): MigrationSource =>
   source('notes', {
-    '0001_notes.up.sql': 'create table notes (id int primary key);\ninsert into notes values (1); insert into notes values (2);',
+    '0001_notes.up.sql':
+      'create table notes (id int primary key);\ninsert into notes values (1); insert into notes values (2);',
     '0001_notes.down.sql': 'drop table notes;',
     '0002_title.up.sql': "alter table notes add title text not null default ';';",
     '0002_title.down.sql': 'alter table notes drop title;',
@@ -71,7 +76,10 @@ describe('up', () => {
   it('applies several modules in the order of their dependencies, by file URL too', async () => {
     const users = source('users', { '0001_users.up.sql': 'create table users (id int primary key)' })
     const posts = source('posts', { '0001_posts.up.sql': 'create table posts (owner int references users)' }, ['users'])
-    const report = await migrator([{ ...posts, directory: new URL(`file://${posts.directory as string}/`) }, users]).up()
+    const report = await migrator([
+      { ...posts, directory: new URL(`file://${posts.directory as string}/`) },
+      users,
+    ]).up()
     expect(ids(report)).toEqual(['users/0001_users', 'posts/0001_posts'])
     expect(await tables()).toEqual(['forge_migrations', 'posts', 'users'])
   })
@@ -97,7 +105,9 @@ describe('up', () => {
     const sources = [notes()]
     expect(ids(await migrator(sources).up({ to: 'notes/0001' }))).toEqual(['notes/0001_notes'])
     expect(ids(await migrator(sources).up())).toEqual(['notes/0002_title'])
-    await expect(migrator(sources).up({ to: 'notes/0009' })).rejects.toMatchObject({ code: 'db.migration_target_unknown' })
+    await expect(migrator(sources).up({ to: 'notes/0009' })).rejects.toMatchObject({
+      code: 'db.migration_target_unknown',
+    })
   })
 
   it('changes nothing in a dry run', async () => {
@@ -112,7 +122,9 @@ describe('up', () => {
     })
     await expect(migrator([broken]).up()).rejects.toMatchObject({
       code: 'db.migration_failed',
-      message: expect.stringMatching(/0002_bad\.up\.sql failed at line 4: column "nonsense" does not exist \(SQLSTATE 42703\)/),
+      message: expect.stringMatching(
+        /0002_bad\.up\.sql failed at line 4: column "nonsense" does not exist \(SQLSTATE 42703\)/,
+      ),
     })
     expect(await tables()).toEqual(['forge_migrations', 'kept'])
   })
@@ -162,10 +174,11 @@ describe('several migrators at once', () => {
     await holder.query('select pg_advisory_lock(1718579815, 1)')
     // Both are seen waiting before either may begin.
     let waiting = 0
-    const clock = (): Clock => turningClock((slept) => {
-      if (slept === 1 && ++waiting === 2) return holder.query('select pg_advisory_unlock_all()').then(() => undefined)
-      return new Promise((resolve) => setImmediate(resolve))
-    })
+    const clock = (): Clock =>
+      turningClock((slept) => {
+        if (slept === 1 && ++waiting === 2) return holder.query('select pg_advisory_unlock_all()').then(() => undefined)
+        return new Promise((resolve) => setImmediate(resolve))
+      })
     const options = (): Partial<MigratorOptions> => ({ clock: clock(), waitMs: 3_600_000 })
     const reports = await Promise.all([migrator(sources, options()).up(), migrator(sources, options()).up()])
     holder.release()
@@ -194,7 +207,8 @@ describe('interruptions', () => {
   it('runs a script outside of a transaction when it says so', async () => {
     const index = source('index', {
       '0001_t.up.sql': 'create table t (a int)',
-      '0002_index.up.sql': '-- forge:no-transaction\ncreate index concurrently t_a on t (a);\ncreate index concurrently t_b on t (a);',
+      '0002_index.up.sql':
+        '-- forge:no-transaction\ncreate index concurrently t_a on t (a);\ncreate index concurrently t_b on t (a);',
       '0002_index.down.sql': '-- forge:no-transaction\ndrop index concurrently t_a;\ndrop index concurrently t_b;',
     })
     await migrator([index]).up()
@@ -204,14 +218,19 @@ describe('interruptions', () => {
   })
 
   it('reports one that was interrupted outside of a transaction until somebody has settled it', async () => {
-    const half = folder({ '0001_half.up.sql': '-- forge:no-transaction\ncreate table half ();\nselect pg_terminate_backend(pg_backend_pid());' })
+    const half = folder({
+      '0001_half.up.sql':
+        '-- forge:no-transaction\ncreate table half ();\nselect pg_terminate_backend(pg_backend_pid());',
+    })
     const sources = [{ module: 'half', directory: half.path }]
     await expect(migrator(sources).up()).rejects.toMatchObject({ code: 'db.migration_failed' })
     await expect(migrator(sources).up()).rejects.toMatchObject({ code: 'db.migration_interrupted' })
     expect(await migrator(sources).drift()).toMatchObject([{ kind: 'interrupted', id: 'half/0001_half' }])
     await migrator(sources).resolve('half/0001', 'applied')
     expect((await migrator(sources).up()).steps).toEqual([])
-    await expect(migrator(sources).resolve('half/0001', 'pending')).rejects.toMatchObject({ code: 'db.migration_target_unknown' })
+    await expect(migrator(sources).resolve('half/0001', 'pending')).rejects.toMatchObject({
+      code: 'db.migration_target_unknown',
+    })
   })
 })
 
@@ -245,14 +264,18 @@ describe('locks and limits', () => {
 
   it('bounds a statement, and lets a script ask for more', async () => {
     const files = { '0001_slow.up.sql': 'select pg_sleep(0.2)' }
-    await expect(migrator([source('slow', files)], { statementTimeoutMs: 20 }).up()).rejects.toThrow('statement timeout')
+    await expect(migrator([source('slow', files)], { statementTimeoutMs: 20 }).up()).rejects.toThrow(
+      'statement timeout',
+    )
     const patient = { '0001_slow.up.sql': '-- forge:statement-timeout 5s\nselect pg_sleep(0.05)' }
     expect(ids(await migrator([source('slow', patient)], { statementTimeoutMs: 20 }).up())).toEqual(['slow/0001_slow'])
   })
 
   it('gives the session back as it was', async () => {
     await migrator([notes()]).up()
-    const { rows } = await pool.query(`select current_setting('lock_timeout') l, current_setting('statement_timeout') s`)
+    const { rows } = await pool.query(
+      `select current_setting('lock_timeout') l, current_setting('statement_timeout') s`,
+    )
     expect(rows).toEqual([{ l: '0', s: '0' }])
     expect((await pool.query(`select 1 from pg_locks where locktype = 'advisory'`)).rowCount).toBe(0)
   })
@@ -303,7 +326,10 @@ describe('drift', () => {
     edited.write('0001_a.up.sql', '\uFEFFcreate table a ();\r\n')
     expect((await migrator(sources).up()).steps).toEqual([])
     edited.write('0001_a.up.sql', 'create table a (b int);\n')
-    await expect(migrator(sources).up()).rejects.toMatchObject({ code: 'db.migration_edited', meta: { file: `${edited.path}/0001_a.up.sql` } })
+    await expect(migrator(sources).up()).rejects.toMatchObject({
+      code: 'db.migration_edited',
+      meta: { file: `${edited.path}/0001_a.up.sql` },
+    })
     expect(await migrator(sources).drift()).toMatchObject([{ kind: 'edited', id: 'm/0001_a' }])
   })
 
@@ -320,7 +346,9 @@ describe('drift', () => {
     const older = [source('m', { '0001_a.up.sql': files['0001_a.up.sql'] })]
     expect((await migrator(older).up()).steps).toEqual([])
     expect((await migrator(older).drift()).map(({ kind, id }) => `${kind} ${id}`)).toEqual([
-      'missing m/0003_c', 'unknown_module notes/0001_notes', 'unknown_module notes/0002_title',
+      'missing m/0003_c',
+      'unknown_module notes/0001_notes',
+      'unknown_module notes/0002_title',
     ])
   })
 

@@ -34,11 +34,16 @@ export async function scratchDatabase(max = 10): Promise<ScratchDatabase> {
 async function administer(sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: server })
   await client.connect()
-  await client.query(sql).finally(() => client.end())
+  await client.query(sql)
+  await client.end()
 }
 
 /** A folder with the given files, removed by `remove`. */
-export function folderOf(files: Readonly<Record<string, string>>): { readonly path: string; remove(): void; write(name: string, text: string): void } {
+export function folderOf(files: Readonly<Record<string, string>>): {
+  readonly path: string
+  remove(): void
+  write(name: string, text: string): void
+} {
   const path = mkdtempSync(join(tmpdir(), 'forge-migrations-'))
   const write = (name: string, text: string): void => writeFileSync(join(path, name), text)
   for (const [name, text] of Object.entries(files)) write(name, text)

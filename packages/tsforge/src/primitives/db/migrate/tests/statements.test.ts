@@ -17,7 +17,10 @@ describe('splitStatements', () => {
     ['parameters that look like dollar quotes', 'select $1 , $2'],
     ['comments', 'select 1 /* a; /* nested; */ ; */ + 2 -- rest; of line\n + 3'],
     ['parentheses', 'create rule r as on insert to t do also (insert into a values (1); insert into b values (2))'],
-    ['sql-standard bodies', 'create or replace function f(a int) returns int begin atomic select case when a > 0 then 1; end; select 2; end'],
+    [
+      'sql-standard bodies',
+      'create or replace function f(a int) returns int begin atomic select case when a > 0 then 1; end; select 2; end',
+    ],
   ])('keeps the semicolons of %s', (_, sql) => {
     expect(texts(`${sql};select 9`)).toEqual([sql, 'select 9'])
   })
@@ -30,7 +33,8 @@ describe('splitStatements', () => {
   })
 
   it('survives whatever is not closed', () => {
-    for (const sql of ["select 'a", 'select $$a', 'select /* a', 'select "a', 'select (a', "select E'\\"]) expect(texts(sql)).toHaveLength(1)
+    for (const sql of ["select 'a", 'select $$a', 'select /* a', 'select "a', 'select (a', "select E'\\"])
+      expect(texts(sql)).toHaveLength(1)
   })
 
   it('takes time in proportion to the length', () => {

@@ -31,42 +31,74 @@ afterAll(async () => {
   await database.drop()
 })
 
-const titles = async (): Promise<string[]> => (await db.query<{ title: string }>('select title from notes order by title')).rows.map(({ title }) => title)
+const titles = async (): Promise<string[]> =>
+  (await db.query<{ title: string }>('select title from notes order by title')).rows.map(({ title }) => title)
 const id = (n: number): string => `00000000-0000-7000-8000-00000000000${n}`
 
 describe('kysely over our connections', () => {
   it('reads, writes and counts what it wrote', async () => {
-    await kysely.insertInto('notes').values([{ id: id(1), title: 'a' }, { id: id(2), title: 'b' }]).execute()
-    const { numUpdatedRows } = await kysely.updateTable('notes').set({ title: 'c' }).where('id', '=', id(2)).executeTakeFirstOrThrow()
+    await kysely
+      .insertInto('notes')
+      .values([
+        { id: id(1), title: 'a' },
+        { id: id(2), title: 'b' },
+      ])
+      .execute()
+    const { numUpdatedRows } = await kysely
+      .updateTable('notes')
+      .set({ title: 'c' })
+      .where('id', '=', id(2))
+      .executeTakeFirstOrThrow()
     expect(numUpdatedRows).toBe(1n)
-    expect(await kysely.selectFrom('notes').select('title').orderBy('title').execute()).toEqual([{ title: 'a' }, { title: 'c' }])
+    expect(await kysely.selectFrom('notes').select('title').orderBy('title').execute()).toEqual([
+      { title: 'a' },
+      { title: 'c' },
+    ])
   })
 
   it('rolls back, isolates and uses savepoints', async () => {
-    await expect(kysely.transaction().execute(async (trx) => {
-      await trx.insertInto('notes').values({ id: id(1), title: 'lost' }).execute()
-      throw new Error('no')
-    })).rejects.toThrow('no')
-    const level = await kysely.transaction().setIsolationLevel('serializable').execute((trx) => sql<{ l: string }>`select current_setting('transaction_isolation') l`.execute(trx))
+    await expect(
+      kysely.transaction().execute(async (trx) => {
+        await trx
+          .insertInto('notes')
+          .values({ id: id(1), title: 'lost' })
+          .execute()
+        throw new Error('no')
+      }),
+    ).rejects.toThrow('no')
+    const level = await kysely
+      .transaction()
+      .setIsolationLevel('serializable')
+      .execute((trx) => sql<{ l: string }>`select current_setting('transaction_isolation') l`.execute(trx))
     expect(level.rows).toEqual([{ l: 'serializable' }])
     const trx = await kysely.startTransaction().execute()
-    await trx.insertInto('notes').values({ id: id(1), title: 'kept' }).execute()
+    await trx
+      .insertInto('notes')
+      .values({ id: id(1), title: 'kept' })
+      .execute()
     const inner = await trx.savepoint('before').execute()
-    await inner.insertInto('notes').values({ id: id(2), title: 'undone' }).execute()
+    await inner
+      .insertInto('notes')
+      .values({ id: id(2), title: 'undone' })
+      .execute()
     await inner.rollbackToSavepoint('before').execute()
     await trx.commit().execute()
     expect(await titles()).toEqual(['kept'])
   })
 
   it('refuses to call a failed transaction committed', async () => {
-    await expect(kysely.transaction().execute(async (trx) => {
-      await sql`select 1 / 0`.execute(trx).catch(() => undefined)
-    })).rejects.toThrow()
+    await expect(
+      kysely.transaction().execute(async (trx) => {
+        await sql`select 1 / 0`.execute(trx).catch(() => undefined)
+      }),
+    ).rejects.toThrow()
   })
 
   it('keeps one session for `connection()`, and gives all of them back', async () => {
     const seen = await kysely.connection().execute(async (one) => {
-      const pids = await Promise.all([1, 2, 3].map(() => sql<{ pid: number }>`select pg_backend_pid() pid`.execute(one)))
+      const pids = await Promise.all(
+        [1, 2, 3].map(() => sql<{ pid: number }>`select pg_backend_pid() pid`.execute(one)),
+      )
       return new Set(pids.map(({ rows }) => rows[0]?.pid)).size
     })
     expect(seen).toBe(1)
@@ -78,7 +110,10 @@ describe('kysely over our connections', () => {
     await runWithContext(context, async () => {
       await kysely.selectFrom('notes').selectAll().execute()
       expect(context.wrote).toBe(false)
-      await kysely.insertInto('notes').values({ id: id(1), title: 'a' }).execute()
+      await kysely
+        .insertInto('notes')
+        .values({ id: id(1), title: 'a' })
+        .execute()
       expect(context.wrote).toBe(true)
     })
   })
@@ -87,7 +122,8 @@ describe('kysely over our connections', () => {
 describe.each(['ours', 'its own'])('a kysely transaction of %s dialect', (whose) => {
   it('carries the statements of a repository', async () => {
     // Kysely's own dialect ends its pool when destroyed; the pool belongs to the scratch database.
-    const other = whose === 'ours' ? kysely : new Kysely<Tables>({ dialect: new PostgresDialect({ pool: database.pool }) })
+    const other =
+      whose === 'ours' ? kysely : new Kysely<Tables>({ dialect: new PostgresDialect({ pool: database.pool }) })
     const repo = createRepository(table, db)
     const made = await other.transaction().execute(async (trx) => {
       const tx = fromKysely(trx)
