@@ -18,7 +18,7 @@ import type { Site } from './site.ts'
 import { parseTraceparent } from './trace.ts'
 import { RequestUnit } from './unit.ts'
 import type { RouteCall } from './unit.ts'
-import { settle, track } from './sockets.ts'
+import { endAfterThis, settle, track } from './sockets.ts'
 
 /** How much of an unread body is worth reading to keep the connection. */
 const worthReadingBytes = 64 * 1024
@@ -197,7 +197,10 @@ export class Exchange implements Expiring {
     }
     const unread = this.hasBody && !this.bodyRead && !req.complete
     if (unread && !(Number(req.headers['content-length']) <= worthReadingBytes)) this.closing = true
-    if (this.closing || this.site.draining()) list.push('connection', 'close')
+    if (this.closing || this.site.draining()) {
+      list.push('connection', 'close')
+      endAfterThis(req.socket)
+    }
     const isHead = req.method === 'HEAD'
     try {
       res.writeHead(status, list)

@@ -9,6 +9,7 @@ import { Exchange } from './exchange.ts'
 import { checkFraming } from './pipeline.ts'
 import { routerOptions } from './router-options.ts'
 import type { Site } from './site.ts'
+import { isBeyondLast } from './sockets.ts'
 
 interface Address {
   readonly allow: string
@@ -42,6 +43,7 @@ export function missingRoutes(site: Site, routes: readonly { readonly method: st
   const nowhere = compileMissing(site, '', () => undefined)
 
   return (request, reply) => {
+    if (isBeyondLast(request.raw.socket)) return
     const { method = '', url = '' } = request.raw
     const address = url.startsWith('/') ? (router.find('GET' as HTTPMethod, url)?.store as Address | undefined) : undefined
     const exchange = new Exchange(site, address?.route ?? nowhere, request, reply)

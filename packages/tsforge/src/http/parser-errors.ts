@@ -8,7 +8,7 @@ import { renderFailure } from './failure.ts'
 import type { RouteMeter } from './meters.ts'
 import { newRequestId } from './request-id.ts'
 import type { Site } from './site.ts'
-import { inFlight } from './sockets.ts'
+import { endAfterThis, inFlight, isBeyondLast } from './sockets.ts'
 
 const codes: Readonly<Record<string, HttpErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'http.headers_too_large',
@@ -25,12 +25,20 @@ export function parserErrors(site: Site): (error: Error & { code?: string }, soc
   return (error, socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
     const failure = httpErrors.error(codes[error.code ?? ''] ?? 'http.request_malformed', error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW' ? { meta: { limit: 16_384 } } : {})
+    if (isBeyondLast(socket)) return void socket.destroySoon()
     const [current, ...others] = inFlight(socket)
     if (current === undefined) return refuse(site, meter, socket, failure)
+    // The caller left in the middle of a body.
+    if (error.code === 'HPE_INVALID_EOF_STATE') {
+      current.abandon()
+      return void socket.destroy()
+    }
     // The bytes belong to a request that is still arriving: it gets the answer. Behind answered ones they
     // belong to nobody who could tell the answers apart.
     if (others.length === 0 && current.hasBody && !current.bodyRead) {
       current.closing = true
+      // There is no more to read from a broken parser.
+      current.bodyRead = true
       current.fail(failure)
     } else socket.destroy()
   }
@@ -45,6 +53,7 @@ export function refuse(site: Site, meter: RouteMeter, socket: Socket, failure: E
   for (let at = 0; at < site.security.length; at += 2) lines.push(`${site.security[at]!}: ${site.security[at + 1]!}`)
   for (const [name, value] of Object.entries(headers ?? {})) lines.push(`${name}: ${value}`)
   const ip = clientAddress({ socket, headers: {} } as never, { hops: 0, blocks: undefined })
+  endAfterThis(socket)
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
   meter.record(status, 0)
   site.sink.write(

@@ -9,11 +9,13 @@ import { parseJson } from './json.ts'
 import { malformedQuery } from './query.ts'
 import type { Query } from './query.ts'
 import type { Site } from './site.ts'
+import { isBeyondLast } from './sockets.ts'
 import { RouteCall } from './unit.ts'
 
 /** The handler that Fastify calls for a route: the whole set, in one function. It always answers by itself. */
 export function pipeline(site: Site, route: CompiledRoute): (request: FastifyRequest, reply: FastifyReply) => void {
   return (request, reply) => {
+    if (isBeyondLast(request.raw.socket)) return
     const exchange = new Exchange(site, route, request, reply)
     try {
       checkRequest(exchange)
@@ -42,13 +44,17 @@ export function checkFraming(exchange: Exchange): void {
   const { rawHeaders } = req
   let hosts = 0
   let framings = 0
+  let known = req.httpVersion === '1.1' || req.httpVersion === '1.0'
   for (let at = 0; at < rawHeaders.length; at += 2) {
     const name = rawHeaders[at]!
     if (name.length === 4 && name.toLowerCase() === 'host') hosts++
     else if (name.length === 14 && name.toLowerCase() === 'content-length') framings++
-    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') framings++
+    else if (name.length === 17 && name.toLowerCase() === 'transfer-encoding') {
+      framings++
+      known &&= rawHeaders[at + 1]!.toLowerCase() === 'chunked'
+    }
   }
-  if (hosts > 1 || framings > 1 || (hosts === 0 && req.httpVersion === '1.1')) {
+  if (!known || hosts > 1 || framings > 1 || (hosts === 0 && req.httpVersion === '1.1')) {
     exchange.closing = true
     throw httpErrors.error('http.request_malformed')
   }

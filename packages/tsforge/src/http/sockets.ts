@@ -2,7 +2,8 @@ import type { Socket } from 'node:net'
 import type { Exchange } from './exchange.ts'
 
 const pending = Symbol('requests in flight')
-type Tracked = Socket & { [pending]?: Exchange[] }
+const last = Symbol('last answer sent')
+type Tracked = Socket & { [pending]?: Exchange[]; [last]?: true }
 
 /** Notes that `exchange` is in flight on its connection (several at once only when the caller pipelines). */
 export function track(socket: Socket, exchange: Exchange): void {
@@ -25,4 +26,17 @@ export function settle(socket: Socket, exchange: Exchange): void {
 /** Unanswered requests of a connection, oldest first. */
 export function inFlight(socket: Socket): readonly Exchange[] {
   return (socket as Tracked)[pending] ?? []
+}
+
+/** Notes that the answer which closes the connection is on its way. */
+export function endAfterThis(socket: Socket): void {
+  ;(socket as Tracked)[last] = true
+}
+
+/**
+ * Whether bytes behind a closing answer try to be a request. They must not run: nobody will be told how it went,
+ * and behind a framing error they may be what an attacker smuggled.
+ */
+export function isBeyondLast(socket: Socket): boolean {
+  return (socket as Tracked)[last] === true
 }
