@@ -17,6 +17,9 @@ export default defineConfig({
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'threads',
+    // Ceilings for the worst machine; nothing waits for them.
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
     globalSetup: ['packages/tsforge/src/testing/setup.ts'],
     ...(report === undefined ? {} : { reporters: ['default', 'json'], outputFile: { json: report } }),
   },

@@ -129,3 +129,25 @@ export async function eventually<T>(condition: () => Promise<T | undefined | fal
     await new Promise((again) => setTimeout(again, 25))
   }
 }
+
+export interface Ran {
+  readonly code: number | null
+  readonly out: string
+  readonly err: string
+  /** stdout, when it is one JSON document. */
+  readonly json: unknown
+}
+
+/** Runs one command of the CLI to its end. */
+export async function forge(root: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+  const child = spawn(process.execPath, [forgeBin, ...args, '--cwd', root], {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { PATH: process.env['PATH'], HOME: root, PORT: '0', NODE_ENV: 'development', ...env },
+  })
+  let out = ''
+  let err = ''
+  child.stdout.setEncoding('utf8').on('data', (text: string) => (out += text))
+  child.stderr.setEncoding('utf8').on('data', (text: string) => (err += text))
+  const code = await new Promise<number | null>((done, fail) => child.once('error', fail).once('close', done))
+  return { code, out, err, json: parsed(out) }
+}
