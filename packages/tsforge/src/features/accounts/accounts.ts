@@ -66,7 +66,9 @@ export interface Accounts {
   readonly authenticate: Authenticate
 }
 
-export const accountsPort: Port<Accounts> = port<Accounts>('accounts', () => import('./plugin.ts').then((m) => m.accounts()))
+export const accountsPort: Port<Accounts> = port<Accounts>('accounts', () =>
+  import('./plugin.ts').then((m) => m.accounts()),
+)
 
 export interface AccountsParts {
   readonly db: Db
@@ -93,14 +95,25 @@ export function createAccounts(given: AccountsParts): RunningAccounts {
   const { db, keys, clock, log, options } = given
   const hasher =
     given.hasher ??
-    createArgon2({ memoryBytes: options.hashMemoryBytes, passes: options.hashPasses, lanes: options.hashLanes, insecure: options.hashInsecure })
+    createArgon2({
+      memoryBytes: options.hashMemoryBytes,
+      passes: options.hashPasses,
+      lanes: options.hashLanes,
+      insecure: options.hashInsecure,
+    })
   // Three of libuv's four threads at most: files and name look-ups need one, too.
   const concurrency = options.hashConcurrency ?? Math.min(availableParallelism(), 3)
   const parts: Parts = {
     ...given,
     passwords: new Passwords(hasher, { concurrency, queue: options.hashQueue }),
     throttle: createThrottle(db, clock),
-    revocations: new Revocations({ db, clock, log, accessTtlMs: options.accessTtlMs, onRevoked: (sessionId) => keys.forget(sessionId) }),
+    revocations: new Revocations({
+      db,
+      clock,
+      log,
+      accessTtlMs: options.accessTtlMs,
+      onRevoked: (sessionId) => keys.forget(sessionId),
+    }),
   }
   let stopSweeping: (() => Promise<void>) | undefined
   return {

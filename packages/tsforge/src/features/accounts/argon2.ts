@@ -16,9 +16,12 @@ const phc = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$/
 
 /** Argon2id by `@node-rs/argon2`, loaded at the first hash: 16 bytes of salt, 32 of output. */
 export function createArgon2(settings: Argon2Settings): Hasher {
-  const weak = settings.memoryBytes < floor.memoryBytes || settings.passes < floor.passes || settings.lanes < floor.lanes
+  const weak =
+    settings.memoryBytes < floor.memoryBytes || settings.passes < floor.passes || settings.lanes < floor.lanes
   if (weak && settings.insecure !== true) {
-    throw new RangeError('Argon2id below 19 MiB of memory, 2 passes and 1 lane is refused; raise FORGE_ACCOUNTS_HASH_MEMORY and FORGE_ACCOUNTS_HASH_PASSES')
+    throw new RangeError(
+      'Argon2id below 19 MiB of memory, 2 passes and 1 lane is refused; raise FORGE_ACCOUNTS_HASH_MEMORY and FORGE_ACCOUNTS_HASH_PASSES',
+    )
   }
   const memoryCost = Math.ceil(settings.memoryBytes / 1024)
   // 2 is Algorithm.Argon2id, a const enum that exists in the declarations alone.

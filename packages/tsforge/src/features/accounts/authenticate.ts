@@ -19,7 +19,10 @@ export function createAuthenticate(parts: Pick<Parts, 'db' | 'keys' | 'revocatio
     // Ours always name a session; whatever else the keys may sign is no login.
     if (typeof sid !== 'string') throw keysErrors.error('auth.token_invalid')
     if (revocations.has(sid)) throw accountsErrors.error('auth.session_revoked')
-    const actor: Actor = typeof tid === 'string' ? { kind: 'user', id: sub, sessionId: sid, tenantId: tid } : { kind: 'user', id: sub, sessionId: sid }
+    const actor: Actor =
+      typeof tid === 'string'
+        ? { kind: 'user', id: sub, sessionId: sid, tenantId: tid }
+        : { kind: 'user', id: sub, sessionId: sid }
     return revocations.stale ? lookUp(sid, actor) : actor
   }
 

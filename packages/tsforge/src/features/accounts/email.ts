@@ -42,5 +42,11 @@ function isDomain(domain: string): boolean {
 }
 
 function isLabel(label: string): boolean {
-  return label !== '' && label.length <= 63 && /^[\p{L}\p{N}\p{M}-]+$/u.test(label) && !label.startsWith('-') && !label.endsWith('-')
+  return (
+    label !== '' &&
+    label.length <= 63 &&
+    /^[\p{L}\p{N}\p{M}-]+$/u.test(label) &&
+    !label.startsWith('-') &&
+    !label.endsWith('-')
+  )
 }

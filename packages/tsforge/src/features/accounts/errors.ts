@@ -39,7 +39,10 @@ export const accountsErrors: ErrorCatalogue<AccountsErrorCode> = defineErrors({
   },
   'user.password_too_short': {
     status: 422,
-    message: { en: 'The password needs at least {min} characters.', id: 'Kata sandi memerlukan minimal {min} karakter.' },
+    message: {
+      en: 'The password needs at least {min} characters.',
+      id: 'Kata sandi memerlukan minimal {min} karakter.',
+    },
     fix: 'Choose a longer password; a sentence is good.',
   },
   'user.password_too_long': {
@@ -54,7 +57,10 @@ export const accountsErrors: ErrorCatalogue<AccountsErrorCode> = defineErrors({
   },
   'user.password_personal': {
     status: 422,
-    message: { en: 'The password must not be your name or e-mail address.', id: 'Kata sandi tidak boleh berupa nama atau alamat email Anda.' },
+    message: {
+      en: 'The password must not be your name or e-mail address.',
+      id: 'Kata sandi tidak boleh berupa nama atau alamat email Anda.',
+    },
     fix: 'Choose a password that does not follow from who you are.',
   },
   // One answer for an unknown address, a wrong password and a disabled user.
@@ -108,7 +114,10 @@ export const accountsErrors: ErrorCatalogue<AccountsErrorCode> = defineErrors({
   },
   'accounts.busy': {
     status: 503,
-    message: { en: 'Too many passwords are being checked right now.', id: 'Terlalu banyak kata sandi sedang diperiksa saat ini.' },
+    message: {
+      en: 'Too many passwords are being checked right now.',
+      id: 'Terlalu banyak kata sandi sedang diperiksa saat ini.',
+    },
     fix: 'Try again after the time in Retry-After.',
   },
   'accounts.unavailable': {

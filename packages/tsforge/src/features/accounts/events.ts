@@ -17,7 +17,13 @@ export interface UserLoggedIn {
   readonly knownNetwork: boolean
 }
 
-export type RevocationReason = 'logout' | 'revoked' | 'password_changed' | 'token_reused' | 'user_disabled' | 'too_many_sessions'
+export type RevocationReason =
+  | 'logout'
+  | 'revoked'
+  | 'password_changed'
+  | 'token_reused'
+  | 'user_disabled'
+  | 'too_many_sessions'
 
 /** One for each session that ended before its time. */
 export interface SessionRevoked {
@@ -37,8 +43,20 @@ export interface RefreshReused {
   readonly ip: string | null
 }
 
-export const userRegistered: Channel<unknown, UserRegistered> = channel('user.registered') as Channel<unknown, UserRegistered>
+export const userRegistered: Channel<unknown, UserRegistered> = channel('user.registered') as Channel<
+  unknown,
+  UserRegistered
+>
 export const userLoggedIn: Channel<unknown, UserLoggedIn> = channel('user.logged_in') as Channel<unknown, UserLoggedIn>
-export const sessionRevoked: Channel<unknown, SessionRevoked> = channel('session.revoked') as Channel<unknown, SessionRevoked>
-export const userPasswordChanged: Channel<unknown, UserPasswordChanged> = channel('user.password_changed') as Channel<unknown, UserPasswordChanged>
-export const refreshReused: Channel<unknown, RefreshReused> = channel('refresh.reused') as Channel<unknown, RefreshReused>
+export const sessionRevoked: Channel<unknown, SessionRevoked> = channel('session.revoked') as Channel<
+  unknown,
+  SessionRevoked
+>
+export const userPasswordChanged: Channel<unknown, UserPasswordChanged> = channel('user.password_changed') as Channel<
+  unknown,
+  UserPasswordChanged
+>
+export const refreshReused: Channel<unknown, RefreshReused> = channel('refresh.reused') as Channel<
+  unknown,
+  RefreshReused
+>

@@ -70,7 +70,8 @@ export class Passwords {
 
   async #gated<T>(work: () => Promise<T>): Promise<T> {
     if (this.#running >= this.#limits.concurrency) {
-      if (this.#waiting.length >= this.#limits.queue) throw accountsErrors.error('accounts.busy', { retryAfterMs: busyRetryMs })
+      if (this.#waiting.length >= this.#limits.queue)
+        throw accountsErrors.error('accounts.busy', { retryAfterMs: busyRetryMs })
       // The place is handed over, so that nobody who comes later can take it in between.
       await new Promise<void>((resolve) => this.#waiting.push(resolve))
     } else this.#running++

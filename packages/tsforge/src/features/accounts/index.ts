@@ -4,7 +4,14 @@ export type { Authenticate } from './authenticate.ts'
 export { accountsErrors } from './errors.ts'
 export type { AccountsErrorCode } from './errors.ts'
 export { refreshReused, sessionRevoked, userLoggedIn, userPasswordChanged, userRegistered } from './events.ts'
-export type { RefreshReused, RevocationReason, SessionRevoked, UserLoggedIn, UserPasswordChanged, UserRegistered } from './events.ts'
+export type {
+  RefreshReused,
+  RevocationReason,
+  SessionRevoked,
+  UserLoggedIn,
+  UserPasswordChanged,
+  UserRegistered,
+} from './events.ts'
 export type { Hasher } from './hasher.ts'
 export type { Login } from './login.ts'
 export { accountsOptions } from './options.ts'

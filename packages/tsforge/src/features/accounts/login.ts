@@ -37,7 +37,9 @@ export async function login(parts: Parts, values: Login, device: Device): Promis
     }
   } catch (error) {
     // Nobody has been found wrong: an outage must not count against the owner.
-    await attempt.cancel().catch((cause: unknown) => parts.log.warn({ err: cause }, 'an attempt could not be taken back'))
+    await attempt
+      .cancel()
+      .catch((cause: unknown) => parts.log.warn({ err: cause }, 'an attempt could not be taken back'))
     throw error
   }
   if (signedIn === undefined) throw accountsErrors.error('user.invalid_credentials')
@@ -54,7 +56,13 @@ export async function signIn(parts: Parts, userId: string, device: Device, tx: Q
   return { user, ...(await openSession(parts, tx, userId, await parts.tenants.defaultFor(userId, tx), device)) }
 }
 
-async function enter(parts: Parts, tx: Queryable, user: UserWithPassword, attempt: Attempt, device: Device): Promise<SignedIn | undefined> {
+async function enter(
+  parts: Parts,
+  tx: Queryable,
+  user: UserWithPassword,
+  attempt: Attempt,
+  device: Device,
+): Promise<SignedIn | undefined> {
   const held = await holdUser(tx, user.id, user.passwordStamp)
   if (held === undefined) return undefined
   await attempt.succeeded(tx)

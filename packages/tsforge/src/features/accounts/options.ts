@@ -17,7 +17,12 @@ export interface AccountsOptions {
 }
 
 export const accountsOptions: OptionsSchema<AccountsOptions> = {
-  accessTtlMs: field.duration('FORGE_ACCOUNTS_ACCESS_TTL', { doc: 'Life of an access token.', default: '15m', min: '10s', max: '1h' }),
+  accessTtlMs: field.duration('FORGE_ACCOUNTS_ACCESS_TTL', {
+    doc: 'Life of an access token.',
+    default: '15m',
+    min: '10s',
+    max: '1h',
+  }),
   refreshIdleMs: field.duration('FORGE_ACCOUNTS_REFRESH_IDLE', {
     doc: 'A session that is not refreshed for this long has ended.',
     default: '7d',
@@ -39,11 +44,25 @@ export const accountsOptions: OptionsSchema<AccountsOptions> = {
     min: 1,
     max: 1000,
   }),
-  hashMemoryBytes: field.bytes('FORGE_ACCOUNTS_HASH_MEMORY', { doc: 'Argon2id: memory of one hash.', default: '64mb', min: '64kb', max: '1gb' }),
-  hashPasses: field.integer('FORGE_ACCOUNTS_HASH_PASSES', { doc: 'Argon2id: passes over the memory.', default: 3, min: 1, max: 16 }),
+  hashMemoryBytes: field.bytes('FORGE_ACCOUNTS_HASH_MEMORY', {
+    doc: 'Argon2id: memory of one hash.',
+    default: '64mb',
+    min: '64kb',
+    max: '1gb',
+  }),
+  hashPasses: field.integer('FORGE_ACCOUNTS_HASH_PASSES', {
+    doc: 'Argon2id: passes over the memory.',
+    default: 3,
+    min: 1,
+    max: 16,
+  }),
   hashLanes: field.integer('FORGE_ACCOUNTS_HASH_LANES', { doc: 'Argon2id: lanes.', default: 2, min: 1, max: 16 }),
   hashConcurrency: field.optional(
-    field.integer('FORGE_ACCOUNTS_HASH_CONCURRENCY', { doc: 'Hashes at the same time; unset: as many as cores, at most 3.', min: 1, max: 64 }),
+    field.integer('FORGE_ACCOUNTS_HASH_CONCURRENCY', {
+      doc: 'Hashes at the same time; unset: as many as cores, at most 3.',
+      min: 1,
+      max: 64,
+    }),
   ),
   hashQueue: field.integer('FORGE_ACCOUNTS_HASH_QUEUE', {
     doc: 'Hashes that may wait; one more is answered 503 with Retry-After.',

@@ -1,5 +1,5 @@
 import { Buffer } from 'node:buffer'
-import { isCommonPassword } from './common-passwords.ts'
+import { isCommonPassword } from './known-passwords.ts'
 import { accountsErrors } from './errors.ts'
 
 export const minPasswordCharacters = 8

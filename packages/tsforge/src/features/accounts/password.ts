@@ -18,7 +18,13 @@ export interface PasswordChange {
  * for, and guessing it is throttled like a login. Throws `user.invalid_credentials`, `user.password_…`,
  * `accounts.too_many_attempts`, `accounts.busy`.
  */
-export async function changePassword(parts: Parts, userId: string, sessionId: string, change: PasswordChange, device: Device): Promise<void> {
+export async function changePassword(
+  parts: Parts,
+  userId: string,
+  sessionId: string,
+  change: PasswordChange,
+  device: Device,
+): Promise<void> {
   const user = await findUserWithPassword(parts.db, userId)
   if (user === undefined || !fitsHashing(change.currentPassword)) throw accountsErrors.error('user.invalid_credentials')
   refuseWeakPassword(change.newPassword, { email: user.emailNormalized, name: user.name })
@@ -38,7 +44,9 @@ export async function changePassword(parts: Parts, userId: string, sessionId: st
       })
     }
   } catch (error) {
-    await attempt.cancel().catch((cause: unknown) => parts.log.warn({ err: cause }, 'an attempt could not be taken back'))
+    await attempt
+      .cancel()
+      .catch((cause: unknown) => parts.log.warn({ err: cause }, 'an attempt could not be taken back'))
     throw error
   }
   if (!changed) throw accountsErrors.error('user.invalid_credentials')

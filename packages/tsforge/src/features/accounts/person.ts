@@ -32,7 +32,10 @@ export function firstCodePoints(text: string, max: number): string {
 /** A user agent that can be stored: no control characters (PostgreSQL refuses NUL), at most 512 code points. */
 export function cleanUserAgent(userAgent: string | undefined): string | null {
   if (userAgent === undefined) return null
-  const clean = firstCodePoints(userAgent, maxUserAgent).toWellFormed().replace(/\p{Cc}/gu, '').trim()
+  const clean = firstCodePoints(userAgent, maxUserAgent)
+    .toWellFormed()
+    .replace(/\p{Cc}/gu, '')
+    .trim()
   return clean === '' ? null : clean
 }
 

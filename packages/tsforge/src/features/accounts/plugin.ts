@@ -33,9 +33,18 @@ export function accounts(): Feature {
         throw new TypeError('FORGE_ACCOUNTS_HASH_INSECURE is for the environment "test" alone')
       }
       const service = createAccounts({ db, keys, tenants, clock, log, options })
-      metrics.gauge('forge_accounts_hashes_running', { help: 'Password hashes being computed', collect: () => service.passwords.running })
-      metrics.gauge('forge_accounts_hashes_waiting', { help: 'Password hashes waiting for a place', collect: () => service.passwords.waiting })
-      metrics.gauge('forge_accounts_revocations', { help: 'Revoked sessions remembered', collect: () => service.revocations.size })
+      metrics.gauge('forge_accounts_hashes_running', {
+        help: 'Password hashes being computed',
+        collect: () => service.passwords.running,
+      })
+      metrics.gauge('forge_accounts_hashes_waiting', {
+        help: 'Password hashes waiting for a place',
+        collect: () => service.passwords.waiting,
+      })
+      metrics.gauge('forge_accounts_revocations', {
+        help: 'Revoked sessions remembered',
+        collect: () => service.revocations.size,
+      })
       return service
     },
     start: (service) => service.start(),

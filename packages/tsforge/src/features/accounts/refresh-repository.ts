@@ -48,7 +48,14 @@ export async function insertRefresh(tx: Queryable, token: NewRefresh): Promise<v
 }
 
 /** Marks the token as used, keeps its sealed successor, and erases the pair that led to this token. */
-export async function useRefresh(tx: Queryable, hash: string, sessionId: string, replacedBy: string, successor: string, now: Date): Promise<void> {
+export async function useRefresh(
+  tx: Queryable,
+  hash: string,
+  sessionId: string,
+  replacedBy: string,
+  successor: string,
+  now: Date,
+): Promise<void> {
   await tx.query(
     `update forge_accounts_refresh_tokens set
        used_at = case when hash = $1 then $5 else used_at end,

@@ -27,7 +27,12 @@ export async function refresh(parts: Parts, token: string, device: Device): Prom
   return outcome
 }
 
-async function trade(parts: Parts, tx: Queryable, token: string, device: Device): Promise<TokenPair | AccountsErrorCode> {
+async function trade(
+  parts: Parts,
+  tx: Queryable,
+  token: string,
+  device: Device,
+): Promise<TokenPair | AccountsErrorCode> {
   const hash = hashRefreshToken(token)
   const held = await holdRefresh(tx, hash)
   if (held === undefined) return 'auth.refresh_invalid'
@@ -46,11 +51,26 @@ async function trade(parts: Parts, tx: Queryable, token: string, device: Device)
   return 'auth.token_reused'
 }
 
-async function rotate(parts: Parts, tx: Queryable, token: string, hash: string, held: HeldRefresh, now: Date, device: Device): Promise<TokenPair> {
+async function rotate(
+  parts: Parts,
+  tx: Queryable,
+  token: string,
+  hash: string,
+  held: HeldRefresh,
+  now: Date,
+  device: Device,
+): Promise<TokenPair> {
   const { sessionId, userId, absoluteExpiresAt } = held
   const expiresAt = idleLimit(parts, now, absoluteExpiresAt)
   const tenantId = await parts.tenants.defaultFor(userId, tx)
-  const pair = await issuePair(parts, { userId, sessionId, tenantId, now, refreshExpiresAt: expiresAt, sessionEndsAt: absoluteExpiresAt })
+  const pair = await issuePair(parts, {
+    userId,
+    sessionId,
+    tenantId,
+    now,
+    refreshExpiresAt: expiresAt,
+    sessionEndsAt: absoluteExpiresAt,
+  })
   const next = hashRefreshToken(pair.refreshToken)
   await insertRefresh(tx, { hash: next, sessionId, issuedAt: now, expiresAt })
   await useRefresh(tx, hash, sessionId, next, sealFor(token, packPair(pair)), now)

@@ -17,9 +17,16 @@ const id = Type.String({ format: 'uuid' })
 // Addresses are judged by the service, which knows international ones; here only their size.
 const email = Type.String({ minLength: 3, maxLength: 254, examples: ['ada@example.org'] })
 const password = Type.String({ minLength: 1, maxLength: maxPasswordBytes })
-const newPassword = Type.String({ minLength: minPasswordCharacters, maxLength: maxPasswordBytes, description: 'At least 8 characters, at most 1024 bytes.' })
+const newPassword = Type.String({
+  minLength: minPasswordCharacters,
+  maxLength: maxPasswordBytes,
+  description: 'At least 8 characters, at most 1024 bytes.',
+})
 
-const RegisterBody = Type.Object({ email, password: newPassword, name: Type.String({ minLength: 1, maxLength: 120 }) }, closed)
+const RegisterBody = Type.Object(
+  { email, password: newPassword, name: Type.String({ minLength: 1, maxLength: 120 }) },
+  closed,
+)
 const LoginBody = Type.Object({ email, password }, closed)
 const RefreshBody = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 4096 }) }, closed)
 const PasswordBody = Type.Object({ current_password: password, new_password: newPassword }, closed)
@@ -57,7 +64,12 @@ const SessionData = Type.Object({
 const RevokedData = Type.Object({ revoked: Type.Integer({ minimum: 0 }) })
 
 const throttled = ['accounts.too_many_attempts', 'accounts.busy'] as const
-const newPasswordErrors = ['user.password_too_short', 'user.password_too_long', 'user.password_too_common', 'user.password_personal'] as const
+const newPasswordErrors = [
+  'user.password_too_short',
+  'user.password_too_long',
+  'user.password_too_common',
+  'user.password_personal',
+] as const
 
 export function accountsRoutes(accounts: Accounts): readonly Route[] {
   return [
@@ -97,7 +109,8 @@ export function accountsRoutes(accounts: Accounts): readonly Route[] {
       url: '/api/v1/auth/refresh',
       id: 'refresh',
       summary: 'Trade a refresh token for the next pair of tokens',
-      description: 'A refresh token works once. Sent again within seconds (a lost answer) it brings the same pair; later it ends the session.',
+      description:
+        'A refresh token works once. Sent again within seconds (a lost answer) it brings the same pair; later it ends the session.',
       tags: ['auth'],
       access: 'public',
       body: RefreshBody,

@@ -21,12 +21,28 @@ export async function insertSession(tx: Queryable, session: Session): Promise<vo
   await tx.query(
     `insert into forge_accounts_sessions (id, user_id, user_agent, ip, created_at, last_used_at, expires_at, absolute_expires_at)
      values ($1, $2, $3, $4, $5, $6, $7, $8)`,
-    [session.id, session.userId, session.userAgent, session.ip, session.createdAt, session.lastUsedAt, session.expiresAt, session.absoluteExpiresAt],
+    [
+      session.id,
+      session.userId,
+      session.userAgent,
+      session.ip,
+      session.createdAt,
+      session.lastUsedAt,
+      session.expiresAt,
+      session.absoluteExpiresAt,
+    ],
   )
 }
 
 /** Notes a refresh; where it came from replaces what was known, unless it is not known. */
-export async function touchSession(tx: Queryable, id: string, now: Date, expiresAt: Date, ip: string | null, userAgent: string | null): Promise<void> {
+export async function touchSession(
+  tx: Queryable,
+  id: string,
+  now: Date,
+  expiresAt: Date,
+  ip: string | null,
+  userAgent: string | null,
+): Promise<void> {
   await tx.query(
     `update forge_accounts_sessions set last_used_at = $2, expires_at = $3, ip = coalesce($4, ip), user_agent = coalesce($5, user_agent)
      where id = $1`,
@@ -45,7 +61,13 @@ export async function listSessions(db: Queryable, userId: string, now: Date): Pr
 }
 
 /** The owner stands in the statement: a foreign session is as unknown as one that never was. */
-export async function revokeSession(tx: Queryable, id: string, userId: string, reason: RevocationReason, now: Date): Promise<boolean> {
+export async function revokeSession(
+  tx: Queryable,
+  id: string,
+  userId: string,
+  reason: RevocationReason,
+  now: Date,
+): Promise<boolean> {
   const { rowCount } = await tx.query(
     `update forge_accounts_sessions set revoked_at = $4, revoked_reason = $3
      where id = $1 and user_id = $2 and revoked_at is null and expires_at > $4`,

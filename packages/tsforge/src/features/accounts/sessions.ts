@@ -19,7 +19,13 @@ export interface OpenedSession {
 }
 
 /** Starts a session and hands out its first pair. Everything counts from one reading of the clock. */
-export async function openSession(parts: Parts, tx: Queryable, userId: string, tenantId: string | null, device: Device): Promise<OpenedSession> {
+export async function openSession(
+  parts: Parts,
+  tx: Queryable,
+  userId: string,
+  tenantId: string | null,
+  device: Device,
+): Promise<OpenedSession> {
   const { clock, options } = parts
   const now = new Date(clock.now())
   const absoluteExpiresAt = new Date(now.getTime() + options.refreshAbsoluteMs)
@@ -34,10 +40,28 @@ export async function openSession(parts: Parts, tx: Queryable, userId: string, t
     expiresAt,
     absoluteExpiresAt,
   }
-  const tokens = await issuePair(parts, { userId, sessionId: session.id, tenantId, now, refreshExpiresAt: expiresAt, sessionEndsAt: absoluteExpiresAt })
+  const tokens = await issuePair(parts, {
+    userId,
+    sessionId: session.id,
+    tenantId,
+    now,
+    refreshExpiresAt: expiresAt,
+    sessionEndsAt: absoluteExpiresAt,
+  })
   await insertSession(tx, session)
-  await insertRefresh(tx, { hash: hashRefreshToken(tokens.refreshToken), sessionId: session.id, issuedAt: now, expiresAt })
-  const surplus = await revokeSessions(tx, userId, { except: session.id, keep: options.maxSessions - 1 }, 'too_many_sessions', now)
+  await insertRefresh(tx, {
+    hash: hashRefreshToken(tokens.refreshToken),
+    sessionId: session.id,
+    issuedAt: now,
+    expiresAt,
+  })
+  const surplus = await revokeSessions(
+    tx,
+    userId,
+    { except: session.id, keep: options.maxSessions - 1 },
+    'too_many_sessions',
+    now,
+  )
   announce(parts, tx, userId, surplus, 'too_many_sessions')
   return { sessionId: session.id, tokens }
 }
@@ -48,7 +72,13 @@ export function idleLimit({ options }: Parts, now: Date, absoluteExpiresAt: Date
 }
 
 /** Ends one session of the user. Throws `session.not_found` for unknown, ended and foreign ones alike. */
-export async function endSession(parts: Parts, userId: string, sessionId: string, reason: RevocationReason, tx?: Queryable): Promise<void> {
+export async function endSession(
+  parts: Parts,
+  userId: string,
+  sessionId: string,
+  reason: RevocationReason,
+  tx?: Queryable,
+): Promise<void> {
   await within(parts.db, tx, async (t) => {
     const found = isUuid(sessionId) && (await revokeSession(t, sessionId, userId, reason, new Date(parts.clock.now())))
     if (!found) throw accountsErrors.error('session.not_found')
@@ -57,7 +87,13 @@ export async function endSession(parts: Parts, userId: string, sessionId: string
 }
 
 /** Ends every session of the user but `except`. Returns how many. */
-export function endSessions(parts: Parts, userId: string, except: string | null, reason: RevocationReason, tx?: Queryable): Promise<number> {
+export function endSessions(
+  parts: Parts,
+  userId: string,
+  except: string | null,
+  reason: RevocationReason,
+  tx?: Queryable,
+): Promise<number> {
   return within(parts.db, tx, async (t) => {
     const ended = await revokeSessions(t, userId, { except, keep: 0 }, reason, new Date(parts.clock.now()))
     announce(parts, t, userId, ended, reason)
@@ -70,9 +106,19 @@ export function liveSessions({ db, clock }: Parts, userId: string): Promise<Sess
 }
 
 /** This process refuses at once; the others hear of it from the database. */
-export function announce({ revocations }: Parts, tx: Queryable, userId: string, sessionIds: readonly string[], reason: RevocationReason): void {
+export function announce(
+  { revocations }: Parts,
+  tx: Queryable,
+  userId: string,
+  sessionIds: readonly string[],
+  reason: RevocationReason,
+): void {
   if (sessionIds.length === 0) return
   // Not before the commit: a session that a rollback saved must not stay refused. Then NOTIFY tells us, like the others.
-  afterCommit(tx, () => revocations.add(sessionIds), () => {})
+  afterCommit(
+    tx,
+    () => revocations.add(sessionIds),
+    () => {},
+  )
   for (const sessionId of sessionIds) tell(tx, sessionRevoked, { userId, sessionId, reason })
 }

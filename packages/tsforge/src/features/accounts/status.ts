@@ -15,7 +15,13 @@ export function disable(parts: Parts, userId: string, tx?: Queryable): Promise<v
     const live = await listSessions(t, userId, now)
     // The table's trigger ends the sessions, as it does for whoever changes the status by hand.
     await setStatus(t, userId, 'disabled', now)
-    announce(parts, t, userId, live.map((session) => session.id), 'user_disabled')
+    announce(
+      parts,
+      t,
+      userId,
+      live.map((session) => session.id),
+      'user_disabled',
+    )
   })
 }
 

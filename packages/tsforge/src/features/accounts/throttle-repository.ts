@@ -13,7 +13,9 @@ const columns = `key, failures, last_at as "lastAt", succeeded_at as "succeededA
 
 /** Tallies in the order of `keys`. */
 export async function readTallies(db: Queryable, keys: readonly string[]): Promise<Tally[]> {
-  const { rows } = await db.query<Row>(`select ${columns} from forge_accounts_throttles where key = any($1::text[])`, [keys])
+  const { rows } = await db.query<Row>(`select ${columns} from forge_accounts_throttles where key = any($1::text[])`, [
+    keys,
+  ])
   return inOrder(keys, rows)
 }
 
@@ -30,7 +32,13 @@ export async function lockTallies(tx: Queryable, keys: readonly string[], expire
 }
 
 /** Writes new counts to rows that the transaction has locked. */
-export async function writeFailures(tx: Queryable, keys: readonly string[], failures: readonly number[], now: Date, expiresAt: Date): Promise<void> {
+export async function writeFailures(
+  tx: Queryable,
+  keys: readonly string[],
+  failures: readonly number[],
+  now: Date,
+  expiresAt: Date,
+): Promise<void> {
   await tx.query(
     `update forge_accounts_throttles t
      set failures = v.failures, last_at = $3, expires_at = greatest(t.expires_at, $4)
@@ -43,7 +51,13 @@ export async function writeFailures(tx: Queryable, keys: readonly string[], fail
  * Takes back one counted attempt of each key; where `succeeded` names one of them, forgets its failures and
  * remembers the success.
  */
-export async function takeBack(tx: Queryable, keys: readonly string[], now: Date, expiresAt: Date, succeeded = ''): Promise<void> {
+export async function takeBack(
+  tx: Queryable,
+  keys: readonly string[],
+  now: Date,
+  expiresAt: Date,
+  succeeded = '',
+): Promise<void> {
   await tx.query(
     `insert into forge_accounts_throttles as t (key, expires_at)
      select v.key, $3::timestamptz from unnest($1::text[]) with ordinality as v (key, n) order by v.n
@@ -78,6 +92,10 @@ function inOrder(keys: readonly string[], rows: readonly Row[]): Tally[] {
   return keys.map((key) => {
     const row = rows.find((candidate) => candidate.key === key)
     if (row === undefined) return blank
-    return { failures: row.failures, lastAt: row.lastAt?.getTime() ?? null, succeededAt: row.succeededAt?.getTime() ?? null }
+    return {
+      failures: row.failures,
+      lastAt: row.lastAt?.getTime() ?? null,
+      succeededAt: row.succeededAt?.getTime() ?? null,
+    }
   })
 }

@@ -51,7 +51,11 @@ export function createThrottle(db: Db, clock: Clock): Throttle {
   }
 }
 
-async function count(tx: Queryable, keys: Keys, now: number): Promise<{ readonly verdict: Verdict; readonly known: boolean }> {
+async function count(
+  tx: Queryable,
+  keys: Keys,
+  now: number,
+): Promise<{ readonly verdict: Verdict; readonly known: boolean }> {
   const at = new Date(now)
   const expiresAt = new Date(now + rowLifeMs)
   const found = tallies(await lockTallies(tx, keys, expiresAt))

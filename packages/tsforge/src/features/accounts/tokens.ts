@@ -31,8 +31,15 @@ export interface PairValues {
 export async function issuePair({ keys, options }: Parts, values: PairValues): Promise<TokenPair> {
   const now = values.now.getTime()
   // An access token never outlives its session; whole seconds, as JWT counts.
-  const ttlMs = Math.max(1_000, Math.floor(Math.min(options.accessTtlMs, values.sessionEndsAt.getTime() - now) / 1_000) * 1_000)
-  const claims = { sub: values.userId, sid: values.sessionId, ...(values.tenantId !== null && { tid: values.tenantId }) }
+  const ttlMs = Math.max(
+    1_000,
+    Math.floor(Math.min(options.accessTtlMs, values.sessionEndsAt.getTime() - now) / 1_000) * 1_000,
+  )
+  const claims = {
+    sub: values.userId,
+    sid: values.sessionId,
+    ...(values.tenantId !== null && { tid: values.tenantId }),
+  }
   return {
     accessToken: await keys.sign(claims, { type: accessType, ttlMs }),
     expiresAt: new Date(Math.floor(now / 1_000) * 1_000 + ttlMs),
@@ -52,7 +59,12 @@ export function hashRefreshToken(token: string): string {
 }
 
 export function packPair(pair: TokenPair): string {
-  return JSON.stringify([pair.accessToken, pair.expiresAt.getTime(), pair.refreshToken, pair.refreshExpiresAt.getTime()])
+  return JSON.stringify([
+    pair.accessToken,
+    pair.expiresAt.getTime(),
+    pair.refreshToken,
+    pair.refreshExpiresAt.getTime(),
+  ])
 }
 
 export function unpackPair(text: string): TokenPair {

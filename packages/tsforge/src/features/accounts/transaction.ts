@@ -13,6 +13,10 @@ export function afterCommit(tx: Queryable, fn: () => void, otherwise: () => void
 }
 
 /** Publishes a fact once `tx` has committed (at once where `tx` is foreign). */
-export function tell<Message extends object>(tx: Queryable, channel: Channel<unknown, Message>, message: Message): void {
+export function tell<Message extends object>(
+  tx: Queryable,
+  channel: Channel<unknown, Message>,
+  message: Message,
+): void {
   if (channel.hasSubscribers) afterCommit(tx, () => channel.publish(message))
 }

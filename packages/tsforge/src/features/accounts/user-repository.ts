@@ -87,7 +87,13 @@ export async function holdUser(tx: Queryable, id: string, passwordStamp?: string
 }
 
 /** False when the password has been changed since `passwordStamp`. */
-export async function changePasswordHash(tx: Queryable, id: string, passwordStamp: string, hash: string, now: Date): Promise<boolean> {
+export async function changePasswordHash(
+  tx: Queryable,
+  id: string,
+  passwordStamp: string,
+  hash: string,
+  now: Date,
+): Promise<boolean> {
   const { rowCount } = await tx.query(
     // Never the same stamp twice, also when the clock has not moved.
     `update forge_accounts_users set password_hash = $3, password_changed_at = greatest($4, password_changed_at + interval '1 microsecond'),
@@ -100,12 +106,19 @@ export async function changePasswordHash(tx: Queryable, id: string, passwordStam
 
 /** Replaces the hash of the same password; nothing that a user would call a change. */
 export async function upgradePasswordHash(db: Queryable, id: string, from: string, to: string): Promise<void> {
-  await db.query('update forge_accounts_users set password_hash = $3 where id = $1 and password_hash = $2', [id, from, to])
+  await db.query('update forge_accounts_users set password_hash = $3 where id = $1 and password_hash = $2', [
+    id,
+    from,
+    to,
+  ])
 }
 
 /** Holds a user, active or not, until the transaction ends. False when there is no such user. */
 export async function lockUser(tx: Queryable, id: string): Promise<boolean> {
-  const { rows } = await tx.query('select 1 from forge_accounts_users where id = $1 and deleted_at is null for update', [id])
+  const { rows } = await tx.query(
+    'select 1 from forge_accounts_users where id = $1 and deleted_at is null for update',
+    [id],
+  )
   return rows.length === 1
 }
 

@@ -18,7 +18,9 @@ const away = { ip: '198.51.100.1', userAgent: 'away' }
 test('signs in whatever way the address is written', async () => {
   await one.accounts.register({ email: 'Zoë.Ünal@Example.org', password, name: 'Zoë' }, home)
   for (const email of ['zoë.ünal@example.org', ' ZOË.ÜNAL@EXAMPLE.ORG ', 'Zoe\u0308.U\u0308nal@example.org']) {
-    await expect(one.accounts.login({ email, password }, home)).resolves.toMatchObject({ user: { email: 'Zoë.Ünal@Example.org' } })
+    await expect(one.accounts.login({ email, password }, home)).resolves.toMatchObject({
+      user: { email: 'Zoë.Ünal@Example.org' },
+    })
   }
 })
 
@@ -38,11 +40,21 @@ test('unknown address, wrong password and disabled user: the same work and the s
   const seen: unknown[] = []
   for (const attempt of attempts) {
     const before = { hashes: one.hasher.hashes, verifies: one.hasher.verifies }
-    const error = await one.accounts.login(attempt, home).catch((thrown: unknown) => thrown as { code: string; message: string; meta: unknown })
+    const error = await one.accounts
+      .login(attempt, home)
+      .catch((thrown: unknown) => thrown as { code: string; message: string; meta: unknown })
     const { code, message, meta } = error as { code: string; message: string; meta: unknown }
-    seen.push({ code, message, meta, hashes: one.hasher.hashes - before.hashes, verifies: one.hasher.verifies - before.verifies })
+    seen.push({
+      code,
+      message,
+      meta,
+      hashes: one.hasher.hashes - before.hashes,
+      verifies: one.hasher.verifies - before.verifies,
+    })
   }
-  expect(seen).toEqual(attempts.map(() => ({ ...(seen[0] as object), code: 'user.invalid_credentials', hashes: 0, verifies: 1 })))
+  expect(seen).toEqual(
+    attempts.map(() => ({ ...(seen[0] as object), code: 'user.invalid_credentials', hashes: 0, verifies: 1 })),
+  )
 })
 
 test('the first login of a process costs an unknown address and a known one the same', async () => {
@@ -57,7 +69,11 @@ test('the first login of a process costs an unknown address and a known one the 
 test('hashes anew at login when the parameters have become stronger, and only then', async () => {
   const { user } = await someone(one.accounts)
   const stored = async (): Promise<string> =>
-    (await world.db.query<{ h: string }>('select password_hash as h from forge_accounts_users where id = $1', [user.id])).rows[0]!.h
+    (
+      await world.db.query<{ h: string }>('select password_hash as h from forge_accounts_users where id = $1', [
+        user.id,
+      ])
+    ).rows[0]!.h
   const stronger = createArgon2({ memoryBytes: 128 * 1024, passes: 2, lanes: 1, insecure: true })
   const replica = await world.replica()
   const old = await stored()
@@ -76,13 +92,19 @@ test('tells of a login, and whether the network was known', async () => {
     await one.accounts.login({ email: user.email, password }, away)
     await one.accounts.login({ email: user.email, password }, away)
   })
-  expect(events.map((event) => [event.ip, event.knownNetwork])).toEqual([[home.ip, true], [away.ip, false], [away.ip, true]])
+  expect(events.map((event) => [event.ip, event.knownNetwork])).toEqual([
+    [home.ip, true],
+    [away.ip, false],
+    [away.ip, true],
+  ])
 })
 
 test('refuses a password beyond 1024 bytes before any hashing', async () => {
   const { user } = await someone(one.accounts)
   const before = one.hasher.verifies
-  expect(await codeOf(one.accounts.login({ email: user.email, password: 'x'.repeat(1_000_000) }, home))).toBe('user.invalid_credentials')
+  expect(await codeOf(one.accounts.login({ email: user.email, password: 'x'.repeat(1_000_000) }, home))).toBe(
+    'user.invalid_credentials',
+  )
   expect(one.hasher.verifies).toBe(before)
 })
 
@@ -105,10 +127,15 @@ test('of 200 logins at once those beyond the queue get 503 with Retry-After, and
   expect(codes['accounts.busy']).toBeGreaterThan(0)
   const busy = results.find((result) => result.status === 'rejected' && result.reason.code === 'accounts.busy')
   expect(busy).toMatchObject({ reason: { status: 503, retryAfterMs: 2_000 } })
-  const { rows } = await world.db.query<{ n: number }>(`select coalesce(sum(failures), 0)::int as n from forge_accounts_throttles`)
+  const { rows } = await world.db.query<{ n: number }>(
+    `select coalesce(sum(failures), 0)::int as n from forge_accounts_throttles`,
+  )
   const wrong = rows[0]!.n
   await Promise.all(users.map(({ user }) => one.accounts.login({ email: user.email, password }, home)))
-  expect((await world.db.query<{ n: number }>(`select coalesce(sum(failures), 0)::int as n from forge_accounts_throttles`)).rows[0]!.n).toBe(wrong)
+  expect(
+    (await world.db.query<{ n: number }>(`select coalesce(sum(failures), 0)::int as n from forge_accounts_throttles`))
+      .rows[0]!.n,
+  ).toBe(wrong)
 })
 
 test('never hashes more than its limit at a time, and hands places over in order', async () => {
@@ -153,7 +180,12 @@ test('refuses parameters below the floor unless it is told that they are for a t
 
 test('an encoded form that is not Argon2id matches nothing and is outdated', async () => {
   const argon2 = createArgon2({ memoryBytes: 64 * 1024, passes: 1, lanes: 1, insecure: true })
-  for (const encoded of ['', 'plain', '$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaA', '$2b$10$abcdefghijklmnopqrstuv']) {
+  for (const encoded of [
+    '',
+    'plain',
+    '$argon2i$v=19$m=64,t=1,p=1$c2FsdHNhbHQ$aGFzaA',
+    '$2b$10$abcdefghijklmnopqrstuv',
+  ]) {
     expect(await argon2.verify(encoded, 'plain')).toBe(false)
     expect(argon2.outdated(encoded)).toBe(true)
   }

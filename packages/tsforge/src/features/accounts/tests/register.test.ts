@@ -18,9 +18,18 @@ const register = (replica: Replica, email: string, name = 'Ada'): ReturnType<Rep
 
 test('registers a user with a personal tenant, a session and a pair of tokens', async () => {
   const { user, tokens, sessionId } = await register(one, '  Ada.Lovelace@Example.ORG ', ' Ada ')
-  expect(user).toMatchObject({ email: 'Ada.Lovelace@Example.ORG', name: 'Ada', role: 'user', status: 'active', version: 1 })
+  expect(user).toMatchObject({
+    email: 'Ada.Lovelace@Example.ORG',
+    name: 'Ada',
+    role: 'user',
+    status: 'active',
+    version: 1,
+  })
   const actor = await one.accounts.authenticate(tokens.accessToken)
-  const tenants = await world.db.query<{ tenant_id: string }>('select tenant_id from forge_tenants_memberships where user_id = $1', [user.id])
+  const tenants = await world.db.query<{ tenant_id: string }>(
+    'select tenant_id from forge_tenants_memberships where user_id = $1',
+    [user.id],
+  )
   expect(actor).toEqual({ kind: 'user', id: user.id, sessionId, tenantId: tenants.rows[0]!.tenant_id })
   expect(tokens.refreshToken).toMatch(/^rt_[A-Za-z0-9_-]{43}$/)
   expect(tokens.expiresAt.getTime()).toBe(world.clock.now() + 15 * 60_000)
@@ -32,7 +41,9 @@ test('of 100 registrations of one address at once, over two processes, one succe
     Array.from({ length: 100 }, (_, n) => register(n % 2 === 0 ? one : two, variants[n % variants.length]!)),
   )
   expect(count(results)).toEqual({ fulfilled: 1, codes: { 'user.email_taken': 99 } })
-  const { rows } = await world.db.query('select id from forge_accounts_users where email_normalized = $1', ['race@example.org'])
+  const { rows } = await world.db.query('select id from forge_accounts_users where email_normalized = $1', [
+    'race@example.org',
+  ])
   expect(rows).toHaveLength(1)
   // Nothing of the others has stayed.
   const orphans = await world.db.query(
@@ -51,7 +62,9 @@ test('leaves nothing when the caller rolls back, and tells nobody', async () => 
       .catch(() => undefined),
   )
   expect(events).toEqual([])
-  const { rows } = await world.db.query(`select 1 from forge_accounts_users where email_normalized = 'undone@example.org'`)
+  const { rows } = await world.db.query(
+    `select 1 from forge_accounts_users where email_normalized = 'undone@example.org'`,
+  )
   expect(rows).toHaveLength(0)
 })
 
@@ -92,22 +105,34 @@ test.each([
   ['user.password_personal', { password: 'Augusta Ada', name: 'augusta ada' }],
 ])('refuses with %s: %j, without hashing', async (code, fault) => {
   const before = one.hasher.hashes
-  expect(await codeOf(one.accounts.register({ email: 'faulty@example.org', password, name: 'Ada', ...fault }, home))).toBe(code)
+  expect(
+    await codeOf(one.accounts.register({ email: 'faulty@example.org', password, name: 'Ada', ...fault }, home)),
+  ).toBe(code)
   expect(one.hasher.hashes).toBe(before)
 })
 
 test('takes any text of 8 characters to 1024 bytes as a password, unchanged', async () => {
-  for (const [n, odd] of [' leading and trailing ', 'ünïcödé 密码 😀', 'x\u0000y\u0000z\u0000\u0001\u0002', `${'long '.repeat(204)}end!`].entries()) {
+  for (const [n, odd] of [
+    ' leading and trailing ',
+    'ünïcödé 密码 😀',
+    'x\u0000y\u0000z\u0000\u0001\u0002',
+    `${'long '.repeat(204)}end!`,
+  ].entries()) {
     const email = `odd${n}@example.org`
     await one.accounts.register({ email, password: odd, name: 'Ada' }, home)
     await expect(one.accounts.login({ email, password: odd }, home)).resolves.toBeDefined()
-    expect(await codeOf(one.accounts.login({ email, password: odd.slice(0, -1) }, home))).toBe('user.invalid_credentials')
+    expect(await codeOf(one.accounts.login({ email, password: odd.slice(0, -1) }, home))).toBe(
+      'user.invalid_credentials',
+    )
   }
 })
 
 test('keeps a user agent whole characters long and free of NUL', async () => {
   const userAgent = `a\u0000${'😀'.repeat(600)}\ud83d`
-  const { user } = await one.accounts.register({ email: 'agent@example.org', password, name: 'Ada' }, { ip: '::ffff:192.0.2.7', userAgent })
+  const { user } = await one.accounts.register(
+    { email: 'agent@example.org', password, name: 'Ada' },
+    { ip: '::ffff:192.0.2.7', userAgent },
+  )
   const [session] = await one.accounts.sessions(user.id)
   expect(session!.userAgent!.isWellFormed()).toBe(true)
   expect([...session!.userAgent!].length).toBeLessThanOrEqual(512)

@@ -35,7 +35,8 @@ beforeAll(async () => {
 afterAll(() => world.close())
 
 const away = { ip: '198.51.100.1', userAgent: 'away' }
-const ask = (replica: Replica, token: string): Promise<string> => codeOf(async () => replica.accounts.authenticate(token))
+const ask = (replica: Replica, token: string): Promise<string> =>
+  codeOf(async () => replica.accounts.authenticate(token))
 
 test('answers from memory without a promise', async () => {
   const { tokens } = await someone(one.accounts)
@@ -64,6 +65,8 @@ test('without notifications a revoked session is refused on every replica within
 })
 
 test('a transaction that revokes and commits late is not missed, though others committed after it began', async () => {
+  // With one connection nothing commits in between.
+  if (!world.db.capabilities.concurrent) return
   const deaf = await world.replica({}, cut().wrap)
   const [slow, fast] = [await someone(one.accounts), await someone(one.accounts)]
   let commit: () => void = () => {}
@@ -154,7 +157,9 @@ test('access tokens are dead after logout, disabling and a password change elsew
   const own = await someone(one.accounts)
   const thief = await two.accounts.login({ email: own.user.email, password }, away)
   const change = { currentPassword: password, newPassword: 'another river at dusk' }
-  const changed = await heard(userPasswordChanged, () => one.accounts.changePassword(own.user.id, own.sessionId, change, home))
+  const changed = await heard(userPasswordChanged, () =>
+    one.accounts.changePassword(own.user.id, own.sessionId, change, home),
+  )
   expect(changed).toEqual([{ userId: own.user.id }])
   expect(await ask(one, own.tokens.accessToken)).toBe('none')
   expect(await ask(one, thief.tokens.accessToken)).toBe('auth.session_revoked')
@@ -196,7 +201,10 @@ test('a login beyond the limit ends the session that was used longest ago', asyn
   const second = await few.accounts.login({ email: user.email, password }, home)
   await world.clock.advance(1_000)
   const third = await few.accounts.login({ email: user.email, password }, home)
-  expect((await few.accounts.sessions(user.id)).map((session) => session.id)).toEqual([third.sessionId, second.sessionId])
+  expect((await few.accounts.sessions(user.id)).map((session) => session.id)).toEqual([
+    third.sessionId,
+    second.sessionId,
+  ])
   expect(await ask(few, tokens.accessToken)).toBe('auth.session_revoked')
 })
 
@@ -227,6 +235,9 @@ test('takes no token that names no session, and none of another type', async () 
     const purpose = await one.keys.sign({ sub: user.id, sid: sessionId }, { type, ttlMs: minute })
     expect(await ask(one, purpose)).toBe('auth.token_invalid')
   }
-  const elsewhere = await one.keys.sign({ sub: user.id, sid: sessionId }, { type: 'at+jwt', ttlMs: minute, audience: 'elsewhere' })
+  const elsewhere = await one.keys.sign(
+    { sub: user.id, sid: sessionId },
+    { type: 'at+jwt', ttlMs: minute, audience: 'elsewhere' },
+  )
   expect(await ask(one, elsewhere)).toBe('auth.token_invalid')
 })

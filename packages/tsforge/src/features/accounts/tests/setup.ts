@@ -1,15 +1,14 @@
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
+import { vi } from 'vitest'
 import { silentLog } from '../../../kernel/log.ts'
 import { createSecrets } from '../../../kernel/secrets.ts'
-import { postgres } from '../../../primitives/db/drivers/postgres.ts'
-import { createDb } from '../../../primitives/db/index.ts'
 import type { Db } from '../../../primitives/db/index.ts'
 import { createKeys } from '../../../primitives/keys/create-keys.ts'
 import type { RunningKeys } from '../../../primitives/keys/create-keys.ts'
 import { createFakeClock } from '../../../testing/clock.ts'
 import type { FakeClock } from '../../../testing/clock.ts'
-import { createTestDatabase } from '../../../testing/database.ts'
+import { testDb } from '../../../testing/db.ts'
 import { createMemberships } from '../../tenants/create-memberships.ts'
 import { createTenants } from '../../tenants/create-tenants.ts'
 import { createAccounts } from '../accounts.ts'
@@ -18,6 +17,9 @@ import { createArgon2 } from '../argon2.ts'
 import type { Hasher } from '../hasher.ts'
 import type { AccountsOptions } from '../options.ts'
 import type { SignedIn } from '../register.ts'
+
+// Whole suites on one in-process engine take their time on a busy machine.
+vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 export const minute = 60_000
 export const day: number = 24 * 60 * minute
@@ -73,45 +75,58 @@ export interface World {
 
 const migrations = ['keys', 'tenants', 'accounts'].map((module) => ({
   module,
-  directory: new URL(`../../../${module === 'keys' ? 'primitives' : 'features'}/${module}/migrations/`, import.meta.url),
+  directory: new URL(
+    `../../../${module === 'keys' ? 'primitives' : 'features'}/${module}/migrations/`,
+    import.meta.url,
+  ),
 }))
 
 const secrets = createSecrets({ current: 'correct-horse-battery-staple-of-the-tests' })
 
 /** A database of its own, a clock that stands still, and as many replicas as a test asks for. */
 export async function createWorld(): Promise<World> {
-  const database = await createTestDatabase(migrations)
+  const db = await testDb({ migrations })
   const clock = createFakeClock()
   const closers: (() => Promise<void>)[] = []
-  const open = (): Db => {
-    const db = createDb(postgres({ url: database.url, max: 8 }))
-    closers.push(() => db.close())
-    return db
-  }
-  const db = open()
   return {
     clock,
     db,
     later: (ms) => clock.jump(clock.now() + ms),
     async replica(overrides = {}, wrap = (plain) => plain) {
-      const own = wrap(open())
+      // An engine with one connection has no second pool: its replicas share it.
+      const own = wrap(db.capabilities.concurrent ? db.another() : db)
       const keys = createKeys({
         db: own,
         clock,
         log: silentLog,
         secrets,
         options: {
-          issuer: 'https://api.test', audience: 'api', algorithm: 'EdDSA', rotateEveryMs: 300 * day, maxTtlMs: 60 * minute, leewayMs: 0,
-          refreshMs: 30_000, cacheEntries: 1_000, cacheBytes: 1_000_000,
+          issuer: 'https://api.test',
+          audience: 'api',
+          algorithm: 'EdDSA',
+          rotateEveryMs: 300 * day,
+          maxTtlMs: 60 * minute,
+          leewayMs: 0,
+          refreshMs: 30_000,
+          cacheEntries: 1_000,
+          cacheBytes: 1_000_000,
         },
       })
       const memberships = createMemberships({ db: own, clock, options: { cacheEntries: 100, cacheTtlMs: 1_000 } })
       const hasher = countingHasher()
       const tenants = createTenants({ db: own, clock, memberships })
-      const accounts = createAccounts({ db: own, keys, tenants, clock, log: silentLog, options: { ...options, ...overrides }, hasher })
+      const accounts = createAccounts({
+        db: own,
+        keys,
+        tenants,
+        clock,
+        log: silentLog,
+        options: { ...options, ...overrides },
+        hasher,
+      })
       await keys.start()
       await accounts.start()
-      closers.unshift(async () => {
+      closers.push(async () => {
         await accounts.stop()
         await keys.stop()
       })
@@ -119,7 +134,7 @@ export async function createWorld(): Promise<World> {
     },
     async close() {
       for (const close of closers) await close()
-      await database[Symbol.asyncDispose]()
+      await db[Symbol.asyncDispose]()
     },
   }
 }
@@ -153,7 +168,10 @@ export async function until(condition: () => boolean | Promise<boolean>): Promis
 }
 
 /** What a channel publishes while `work` runs. */
-export async function heard<Message>(channel: Channel<unknown, Message>, work: () => Promise<unknown>): Promise<Message[]> {
+export async function heard<Message>(
+  channel: Channel<unknown, Message>,
+  work: () => Promise<unknown>,
+): Promise<Message[]> {
   const messages: Message[] = []
   const listen = (message: unknown): void => void messages.push(message as Message)
   subscribe(channel.name as string, listen)
@@ -165,7 +183,10 @@ export async function heard<Message>(channel: Channel<unknown, Message>, work: (
   return messages
 }
 
-export function count(results: readonly PromiseSettledResult<unknown>[]): { fulfilled: number; codes: Record<string, number> } {
+export function count(results: readonly PromiseSettledResult<unknown>[]): {
+  fulfilled: number
+  codes: Record<string, number>
+} {
   const codes: Record<string, number> = {}
   let fulfilled = 0
   for (const result of results) {

@@ -16,19 +16,28 @@ afterAll(() => world.close())
 
 const wrong = 'a wrong river at dawn'
 const from = (ip: string): { ip: string } => ({ ip })
-const guess = (email: string, ip: string, replica: Replica = one): Promise<string> => codeOf(replica.accounts.login({ email, password: wrong }, from(ip)))
-const enter = (email: string, ip: string, replica: Replica = one): Promise<string> => codeOf(replica.accounts.login({ email, password }, from(ip)))
+const guess = (email: string, ip: string, replica: Replica = one): Promise<string> =>
+  codeOf(replica.accounts.login({ email, password: wrong }, from(ip)))
+const enter = (email: string, ip: string, replica: Replica = one): Promise<string> =>
+  codeOf(replica.accounts.login({ email, password }, from(ip)))
 const waitOf = async (email: string, ip: string): Promise<number> => {
-  const error = await one.accounts.login({ email, password }, from(ip)).catch((thrown: unknown) => thrown as { retryAfterMs?: number })
+  const error = await one.accounts
+    .login({ email, password }, from(ip))
+    .catch((thrown: unknown) => thrown as { retryAfterMs?: number })
   return (error as { retryAfterMs?: number }).retryAfterMs ?? 0
 }
 
 test('50 guesses at once, over two processes, get exactly the free ones', async () => {
   const { user } = await someone(one.accounts)
   const results = await Promise.allSettled(
-    Array.from({ length: 50 }, (_, n) => (n % 2 === 0 ? one : two).accounts.login({ email: user.email, password: wrong }, home)),
+    Array.from({ length: 50 }, (_, n) =>
+      (n % 2 === 0 ? one : two).accounts.login({ email: user.email, password: wrong }, home),
+    ),
   )
-  expect(count(results).codes).toEqual({ 'user.invalid_credentials': pairPace.free, 'accounts.too_many_attempts': 50 - pairPace.free })
+  expect(count(results).codes).toEqual({
+    'user.invalid_credentials': pairPace.free,
+    'accounts.too_many_attempts': 50 - pairPace.free,
+  })
 })
 
 test('the wait doubles with each further failure up to its cap, and attempts that are refused prolong nothing', async () => {
@@ -36,7 +45,8 @@ test('the wait doubles with each further failure up to its cap, and attempts tha
   for (let n = 0; n < pairPace.free; n++) await guess(user.email, home.ip)
   const waits: number[] = []
   for (let n = 0; n < 12; n++) {
-    for (let hammer = 0; hammer < 3; hammer++) expect(await guess(user.email, home.ip)).toBe('accounts.too_many_attempts')
+    for (let hammer = 0; hammer < 3; hammer++)
+      expect(await guess(user.email, home.ip)).toBe('accounts.too_many_attempts')
     waits.push(await waitOf(user.email, home.ip))
     world.later(waits.at(-1)!)
     expect(await guess(user.email, home.ip)).toBe('user.invalid_credentials')
@@ -48,7 +58,8 @@ test('the wait doubles with each further failure up to its cap, and attempts tha
 test('a success forgets the failures', async () => {
   const { user } = await someone(one.accounts)
   for (let round = 0; round < 4; round++) {
-    for (let n = 0; n < pairPace.free - 1; n++) expect(await guess(user.email, home.ip)).toBe('user.invalid_credentials')
+    for (let n = 0; n < pairPace.free - 1; n++)
+      expect(await guess(user.email, home.ip)).toBe('user.invalid_credentials')
     expect(await enter(user.email, home.ip)).toBe('none')
   }
 })
@@ -89,14 +100,24 @@ test('addresses of one IPv6 /64 are one network, and an IPv4 address inside IPv6
 
 test('variants of an address share one count', async () => {
   await one.accounts.register({ email: 'zoë@example.org', password, name: 'Zoë' }, home)
-  const variants = ['zoë@example.org', 'ZOË@EXAMPLE.ORG', ' Zoë@example.org', 'zoe\u0308@example.org', 'ZOE\u0308@example.org']
-  for (let n = 0; n < pairPace.free; n++) expect(await guess(variants[n % variants.length]!, home.ip)).toBe('user.invalid_credentials')
+  const variants = [
+    'zoë@example.org',
+    'ZOË@EXAMPLE.ORG',
+    ' Zoë@example.org',
+    'zoe\u0308@example.org',
+    'ZOE\u0308@example.org',
+  ]
+  for (let n = 0; n < pairPace.free; n++)
+    expect(await guess(variants[n % variants.length]!, home.ip)).toBe('user.invalid_credentials')
   for (const variant of variants) expect(await guess(variant, home.ip)).toBe('accounts.too_many_attempts')
 })
 
 test('many accounts guessed from one network: the network waits, whoever has logged in from there does not', async () => {
   const { user } = await someone(one.accounts)
-  const stranger = await one.accounts.register({ email: 'stranger@example.org', password, name: 'S' }, from('192.0.2.77'))
+  const stranger = await one.accounts.register(
+    { email: 'stranger@example.org', password, name: 'S' },
+    from('192.0.2.77'),
+  )
   const codes: string[] = []
   for (let n = 0; n < networkPace.free + 20; n++) codes.push(await guess(`victim${n}@example.org`, home.ip))
   expect(codes.filter((code) => code === 'user.invalid_credentials')).toHaveLength(networkPace.free)
@@ -131,10 +152,21 @@ test('an unknown address is throttled exactly like a known one', async () => {
 test('guessing the current password with a stolen access token is throttled like a login', async () => {
   const { user, sessionId } = await someone(one.accounts)
   const attempt = (): Promise<string> =>
-    codeOf(one.accounts.changePassword(user.id, sessionId, { currentPassword: wrong, newPassword: 'another river at dusk' }, from('203.0.113.5')))
+    codeOf(
+      one.accounts.changePassword(
+        user.id,
+        sessionId,
+        { currentPassword: wrong, newPassword: 'another river at dusk' },
+        from('203.0.113.5'),
+      ),
+    )
   const codes: string[] = []
   for (let n = 0; n < pairPace.free + 2; n++) codes.push(await attempt())
-  expect(codes.slice(-3)).toEqual(['user.invalid_credentials', 'accounts.too_many_attempts', 'accounts.too_many_attempts'])
+  expect(codes.slice(-3)).toEqual([
+    'user.invalid_credentials',
+    'accounts.too_many_attempts',
+    'accounts.too_many_attempts',
+  ])
 })
 
 test('an outage while judging counts for nobody', async () => {
@@ -155,7 +187,8 @@ test('a clock of another replica that is ahead never makes anybody wait longer t
 test('refused attempts write nothing, and what has been forgotten is deleted', async () => {
   const { user } = await someone(one.accounts)
   for (let n = 0; n < pairPace.free; n++) await guess(user.email, home.ip)
-  const state = async (): Promise<unknown> => (await world.db.query('select *, xmin::text from forge_accounts_throttles order by key')).rows
+  const state = async (): Promise<unknown> =>
+    (await world.db.query('select *, xmin::text from forge_accounts_throttles order by key')).rows
   const before = await state()
   for (let n = 0; n < 5; n++) await guess(user.email, home.ip)
   expect(await state()).toEqual(before)
