@@ -14,8 +14,8 @@ const exampleCeiling = 10
 /** Folders below `features/` that hold modules instead of being one. */
 const moduleGroups = new Set(['authn'])
 const moduleFolders = new Set(['drivers', 'migrations', 'tests', 'sql', 'assets'])
-/** Folders that one module needs and no other: db's migration engine, and what its drivers share. */
-const ownFolders: Readonly<Record<string, readonly string[]>> = { db: ['migrate', 'pg'] }
+/** Folders that one module needs and no other: db's migration engine and repositories, and what its drivers share. */
+const ownFolders: Readonly<Record<string, readonly string[]>> = { db: ['migrate', 'pg', 'repository'] }
 const bannedName = /(?:^|[-._])(?:utils?|helpers?|common|misc|managers?)(?:[-._]|$)/
 const kebabFile = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*$/
 const notRun = /\b(?:it|test|describe|suite)(?:\.\w+)*\.(?:skip|only|todo)\b|\b(?:xit|xdescribe|xtest|fit|fdescribe)\(/

@@ -6,8 +6,24 @@ export { httpOptions } from './options.ts'
 export type { HttpOptions } from './options.ts'
 export type { SeenAnswer } from './openapi/answers.ts'
 export type { OpenApiDocument } from './openapi/document.ts'
+export * from './cursors.ts'
+export * from './page-errors.ts'
+export * from './pagination.ts'
+export * from './precondition.ts'
 export { route } from './route.ts'
-export type { Access, Answer, AnySchema, Call, Infer, Method, Route, RouteLimits, RouteSpec, StandardJsonSchema, TenantMode } from './route.ts'
+export type {
+  Access,
+  Answer,
+  AnySchema,
+  Call,
+  Infer,
+  Method,
+  Route,
+  RouteLimits,
+  RouteSpec,
+  StandardJsonSchema,
+  TenantMode,
+} from './route.ts'
 export { createHttp } from './server.ts'
 export type { HttpServer } from './server.ts'
 export type { HttpSettings, NamedAuthenticator } from './site.ts'

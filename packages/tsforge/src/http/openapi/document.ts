@@ -3,6 +3,8 @@ import { contextErrors } from '../../kernel/context.ts'
 import { paramNames, tenantModeOf } from '../compiled-route.ts'
 import { httpErrors } from '../errors.ts'
 import type { JsonSchema } from '../json-schema.ts'
+import { pageErrors } from '../page-errors.ts'
+import { preconditionErrors } from '../precondition.ts'
 import type { Route } from '../route.ts'
 import type { HttpSettings } from '../site.ts'
 import { Components } from './components.ts'
@@ -17,7 +19,7 @@ export type OpenApiDocument = Readonly<Record<string, unknown>>
  */
 export function openApiDocument(settings: HttpSettings, routes: readonly Route[]): OpenApiDocument {
   const components = new Components(errorSchemas)
-  const specs = specsOf([contextErrors, httpErrors, ...(settings.catalogues ?? [])])
+  const specs = specsOf([contextErrors, httpErrors, pageErrors, preconditionErrors, ...(settings.catalogues ?? [])])
   const schemes = Object.fromEntries((settings.authenticators ?? []).map(({ name, scheme }) => [name, scheme]))
   const paths: Record<string, Record<string, unknown>> = {}
   const tags = new Set<string>()

@@ -1,11 +1,14 @@
 import { join } from 'node:path'
+import { defineErrors } from '../../kernel/errors.ts'
 import type { Health, Plugin, Toolbox } from '../../kernel/plugin.ts'
 import { createDb, dbPort } from './db.ts'
 import type { Db } from './db.ts'
 import type { DbDriver } from './driver.ts'
 import { dbErrors } from './errors.ts'
+import { migrationErrors } from './migrate/errors.ts'
 import { dbOptions } from './options.ts'
 import type { DbOptions } from './options.ts'
+import { repositoryErrors } from './repository/errors.ts'
 
 /**
  * Provides `dbPort`: DATABASE_URL when it is set, else the embedded server, else PGlite. A driver of your own
@@ -16,7 +19,7 @@ export function database(driver?: DbDriver): Plugin {
     name: 'db',
     options: dbOptions,
     provides: dbPort,
-    errors: dbErrors,
+    errors: defineErrors({ ...dbErrors.specs, ...migrationErrors.specs, ...repositoryErrors.specs }),
     setup: async (parts) => createDb(driver ?? (await chooseDriver(parts)), parts),
     start: (db) => db.start(),
     stop: (db) => db.close(),
@@ -26,25 +29,54 @@ export function database(driver?: DbDriver): Plugin {
 }
 
 /** The driver that the options ask for; only its own code is loaded. */
-export async function chooseDriver({ options, clock, app, log }: Pick<Toolbox<DbOptions>, 'options' | 'clock' | 'app' | 'log'>): Promise<DbDriver> {
+export async function chooseDriver({
+  options,
+  clock,
+  app,
+  log,
+}: Pick<Toolbox<DbOptions>, 'options' | 'clock' | 'app' | 'log'>): Promise<DbDriver> {
   const kind = options.driver === 'auto' && options.url !== undefined ? 'postgres' : options.driver
   if (kind === 'postgres') return postgresDriver(options, clock, app.name)
   if (kind !== 'pglite') {
     const { embedded, embeddedInstalled } = await import('./drivers/embedded.ts')
     if (kind === 'embedded' || embeddedInstalled()) {
       const { poolMax: max, poolWaitMs, statementTimeoutMs, preparedLimit } = options
-      return embedded({ dir: options.dataDir ?? join(app.root, '.forge', 'postgres'), clock, max, poolWaitMs, statementTimeoutMs, preparedLimit })
+      return embedded({
+        dir: options.dataDir ?? join(app.root, '.forge', 'postgres'),
+        clock,
+        max,
+        poolWaitMs,
+        statementTimeoutMs,
+        preparedLimit,
+      })
     }
     log.info({}, 'no embedded PostgreSQL for this machine, using PGlite')
   }
   const { pglite } = await import('./drivers/pglite.ts')
-  return pglite({ dir: options.dataDir ?? join(app.root, '.forge', 'pglite'), clock, poolWaitMs: options.poolWaitMs, preparedLimit: options.preparedLimit })
+  return pglite({
+    dir: options.dataDir ?? join(app.root, '.forge', 'pglite'),
+    clock,
+    poolWaitMs: options.poolWaitMs,
+    preparedLimit: options.preparedLimit,
+  })
 }
 
-async function postgresDriver(options: DbOptions, clock: Toolbox<DbOptions>['clock'], applicationName: string): Promise<DbDriver> {
+async function postgresDriver(
+  options: DbOptions,
+  clock: Toolbox<DbOptions>['clock'],
+  applicationName: string,
+): Promise<DbDriver> {
   const { postgres } = await import('./drivers/postgres.ts')
-  if (options.url === undefined) throw dbErrors.error('db.misconfigured', { meta: { reason: 'DATABASE_URL is missing' } })
-  const { statementTimeoutMs, lockTimeoutMs, idleInTransactionTimeoutMs, preparedStatements, preparedLimit, startTimeoutMs } = options
+  if (options.url === undefined)
+    throw dbErrors.error('db.misconfigured', { meta: { reason: 'DATABASE_URL is missing' } })
+  const {
+    statementTimeoutMs,
+    lockTimeoutMs,
+    idleInTransactionTimeoutMs,
+    preparedStatements,
+    preparedLimit,
+    startTimeoutMs,
+  } = options
   return postgres({
     url: options.url.reveal(),
     directUrl: options.directUrl?.reveal(),

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { MigrationSource } from '../../../kernel/plugin.ts'
@@ -28,32 +28,31 @@ export interface Migration {
   /** SHA-256 of the up script, line ends normalized, in hex. */
   readonly checksum: string
   readonly up: MigrationScript
-  readonly down: MigrationScript | undefined
+  /** Absolute path; read only when it runs. */
+  readonly downFile: string | undefined
 }
 
 const filePattern = /^(\d{1,9})_([a-z0-9][a-z0-9_-]*)\.(up|down)\.sql$/
 const modulePattern = /^[a-z][a-z0-9_.-]*$/
 
-/** Reads all sources, in the order in which they have to run. */
-export async function readMigrations(sources: readonly MigrationSource[]): Promise<Migration[]> {
-  const modules = await Promise.all(orderSources(sources).map(readModule))
-  return modules.flat()
+/**
+ * Reads all sources, in the order in which they have to run. Synchronously: it happens once, before anything else
+ * runs, and takes a fraction of the time of as many turns through the thread pool.
+ */
+export function readMigrations(sources: readonly MigrationSource[]): Migration[] {
+  return orderSources(sources).flatMap(readModule)
 }
 
 export function migrationId(module: string, version: number, name: string): string {
   return `${module}/${String(version).padStart(4, '0')}_${name}`
 }
 
-async function readModule(source: MigrationSource): Promise<Migration[]> {
+function readModule(source: MigrationSource): Migration[] {
   const { module } = source
   if (!modulePattern.test(module)) throw invalid(module, 'the module name is not lower case')
   const directory = directoryOf(source)
-  const entries = await readdir(directory).catch((cause: unknown) => {
-    throw invalid(module, `the folder ${directory} cannot be read`, cause)
-  })
   const pairs = new Map<number, { name: string; up?: string; down?: string }>()
-  for (const entry of entries.toSorted()) {
-    if (!entry.endsWith('.sql')) continue
+  for (const entry of entriesOf(module, directory)) {
     const [, digits, name, direction] = filePattern.exec(entry) ?? []
     if (digits === undefined || name === undefined)
       throw invalid(module, `${entry} is not called NNNN_name.up.sql or NNNN_name.down.sql`)
@@ -64,22 +63,29 @@ async function readModule(source: MigrationSource): Promise<Migration[]> {
     pairs.set(version, pair)
   }
   const versions = [...pairs].toSorted(([a], [b]) => a - b)
-  return Promise.all(
-    versions.map(async ([version, { name, up, down }]): Promise<Migration> => {
-      if (up === undefined) throw invalid(module, `${down ?? name} has no .up.sql beside it`)
-      const [upScript, downScript] = await Promise.all([
-        readScript(up),
-        down === undefined ? undefined : readScript(down),
-      ])
-      const checksum = createHash('sha256').update(upScript.sql).digest('hex')
-      return { module, version, name, id: migrationId(module, version, name), checksum, up: upScript, down: downScript }
-    }),
-  )
+  return versions.map(([version, { name, up: upFile, down: downFile }]): Migration => {
+    if (upFile === undefined) throw invalid(module, `${downFile ?? name} has no .up.sql beside it`)
+    const up = readScript(upFile)
+    const checksum = createHash('sha256').update(up.sql).digest('hex')
+    return { module, version, name, id: migrationId(module, version, name), checksum, up, downFile }
+  })
 }
 
-async function readScript(file: string): Promise<MigrationScript> {
+function entriesOf(module: string, directory: string): string[] {
+  try {
+    return readdirSync(directory)
+      .filter((entry) => entry.endsWith('.sql'))
+      .toSorted()
+  } catch (cause) {
+    throw invalid(module, `the folder ${directory} cannot be read`, cause)
+  }
+}
+
+export function readScript(file: string): MigrationScript {
   // A checkout with CRLF line ends or a byte order mark is not an edit.
-  const sql = (await readFile(file, 'utf8')).replace(/^\uFEFF/, '').replaceAll('\r\n', '\n')
+  const sql = readFileSync(file, 'utf8')
+    .replace(/^\uFEFF/, '')
+    .replaceAll('\r\n', '\n')
   const directives = new Map<string, string>()
   for (const line of sql.split('\n')) {
     if (line.trim() !== '' && !line.startsWith('--')) break

@@ -106,7 +106,7 @@ export function createMigrator(options: MigratorOptions): Migrator {
 
   return {
     async up({ to, dryRun = false } = {}) {
-      const migrations = await readMigrations(sources)
+      const migrations = readMigrations(sources)
       const wanted = to === undefined ? migrations : upTo(migrations, to)
       return session(options, async (db) => {
         const seen = (await readLedger(db)) ?? []
@@ -137,7 +137,7 @@ export function createMigrator(options: MigratorOptions): Migrator {
     },
 
     async down({ steps = 1, dryRun = false } = {}) {
-      const migrations = await readMigrations(sources)
+      const migrations = readMigrations(sources)
       return session(options, (db) =>
         locked(db, async (settings) => {
           const rows = (await readLedger(db, settings.ledger)) ?? []
@@ -154,19 +154,19 @@ export function createMigrator(options: MigratorOptions): Migrator {
     },
 
     async status() {
-      const migrations = await readMigrations(sources)
+      const migrations = readMigrations(sources)
       const rows = (await session(options, (db) => readLedger(db))) ?? []
       return statusOf(migrations, rows)
     },
 
     async drift() {
-      const migrations = await readMigrations(sources)
+      const migrations = readMigrations(sources)
       const rows = (await session(options, (db) => readLedger(db))) ?? []
       return [...compare(migrations, rows).drift]
     },
 
     async resolve(id, as) {
-      const migrations = await readMigrations(sources)
+      const migrations = readMigrations(sources)
       await session(options, (db) =>
         locked(db, async ({ ledger }) => {
           const migration = targetOf(migrations, id)
@@ -199,7 +199,13 @@ async function session<T>({ connect }: MigratorOptions, work: (db: MigrationConn
 
 function stepOf(migration: Migration, direction: Direction, durationMs: number): MigrationStep {
   const { id, module, version } = migration
-  return { id, module, version, file: migration[direction]?.file ?? migration.up.file, durationMs }
+  return {
+    id,
+    module,
+    version,
+    file: (direction === 'up' ? undefined : migration.downFile) ?? migration.up.file,
+    durationMs,
+  }
 }
 
 function targetOf(migrations: readonly Migration[], target: string): Migration {
@@ -220,7 +226,7 @@ function revertible(row: LedgerRow, migrations: readonly Migration[]): Migration
   if (migration === undefined) throw migrationErrors.error('db.migration_missing', { meta: { file: id } })
   if (row.state !== 'applied')
     throw migrationErrors.error('db.migration_interrupted', { meta: { file: migration.up.file } })
-  if (migration.down === undefined)
+  if (migration.downFile === undefined)
     throw migrationErrors.error('db.migration_irreversible', { meta: { file: migration.up.file } })
   return migration
 }

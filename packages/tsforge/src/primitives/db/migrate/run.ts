@@ -3,6 +3,7 @@ import { ForgeError } from '../../../kernel/errors.ts'
 import type { Queryable } from '../driver.ts'
 import { sqlFault } from '../faults.ts'
 import { migrationErrors } from './errors.ts'
+import { readScript } from './files.ts'
 import type { Migration, MigrationScript } from './files.ts'
 import { erase, record } from './ledger.ts'
 import { lineOfPosition, splitStatements } from './statements.ts'
@@ -28,13 +29,15 @@ export async function runMigration(
   direction: Direction,
   settings: RunSettings,
 ): Promise<number> {
-  const script = direction === 'up' ? migration.up : migration.down
-  if (script === undefined) {
-    throw migrationErrors.error('db.migration_irreversible', { meta: { file: migration.up.file } })
-  }
+  const script = direction === 'up' ? migration.up : downScript(migration)
   return script.transactional
     ? runInTransaction(db, migration, script, direction, settings)
     : runOutside(db, migration, script, direction, settings)
+}
+
+function downScript({ up, downFile }: Migration): MigrationScript {
+  if (downFile === undefined) throw migrationErrors.error('db.migration_irreversible', { meta: { file: up.file } })
+  return readScript(downFile)
 }
 
 /**

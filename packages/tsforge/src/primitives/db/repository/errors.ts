@@ -5,7 +5,6 @@ export type RepositoryErrorCode =
   | 'db.not_found'
   | 'db.version_conflict'
   | 'db.precondition_failed'
-  | 'db.tenant_missing'
   | 'db.column_unknown'
   | 'db.filter_invalid'
 
@@ -26,11 +25,6 @@ export const repositoryErrors: ErrorCatalogue<RepositoryErrorCode> = defineError
       id: 'Data tidak lagi sama dengan yang disebut If-Match.',
     },
     fix: 'Read it again and repeat the change with its current ETag.',
-  },
-  'db.tenant_missing': {
-    status: 400,
-    message: { en: 'This works only within a tenant.', id: 'Ini hanya berlaku di dalam sebuah tenant.' },
-    fix: 'Name the tenant with X-Tenant-ID, or by a token that carries one.',
   },
   'db.column_unknown': {
     status: 422,

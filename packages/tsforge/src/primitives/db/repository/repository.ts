@@ -39,7 +39,7 @@ export interface PurgeOptions {
  * client, Kysely through `fromKysely(trx)`. Rows have the names of their columns.
  *
  * Errors: what `defineTable` declares for constraints and missing rows, `db.*` otherwise. In a table with
- * `tenant: true`, a row of another tenant is a missing row, and no tenant in the context is `db.tenant_missing`.
+ * `tenant: true`, a row of another tenant is a missing row, and no tenant in the context is `tenant.required`.
  */
 export interface Repository<Row, New, Patch> {
   readonly table: Table<object, object, object>

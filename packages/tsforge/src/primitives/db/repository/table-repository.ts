@@ -1,6 +1,6 @@
 import { systemClock } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
-import { currentContext } from '../../../kernel/context.ts'
+import { currentContext, requireTenantId } from '../../../kernel/context.ts'
 import { isUuid, uuidv7 } from '../../../kernel/ids.ts'
 import type { Slice } from '../../../kernel/page.ts'
 import type { Queryable } from '../driver.ts'
@@ -71,7 +71,7 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     const text = options?.withDeleted === true ? this.#byKeyWithDeleted : this.#byKey
     if (!this.table.tenant) return tx.query<Row>(text, [key]).then(firstRow)
     try {
-      return tx.query<Row>(text, [key, this.#tenant()]).then(firstRow)
+      return tx.query<Row>(text, [key, requireTenantId()]).then(firstRow)
     } catch (error) {
       return Promise.reject(error as Error)
     }
@@ -177,7 +177,7 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     if (!(olderThanMs >= 0)) throw new RangeError('purge needs an age of at least 0 ms')
     const walled = this.table.tenant && !everyTenant
     const before = new Date(this.#clock.now() - olderThanMs).toISOString()
-    const values = [before, limit, ...(walled ? [this.#tenant()] : [])]
+    const values = [before, limit, ...(walled ? [requireTenantId()] : [])]
     const { rowCount } = await this.#write(tx.query(purgeSql(this.table, walled), values))
     return rowCount ?? 0
   }
@@ -236,7 +236,7 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     const values: unknown[] = []
     const bind = (value: unknown): string => `$${values.push(value)}`
     const sql: string[] = []
-    if (this.table.tenant) sql.push(`"tenant_id" = ${bind(this.#tenant())}`)
+    if (this.table.tenant) sql.push(`"tenant_id" = ${bind(requireTenantId())}`)
     if (this.table.softDelete && options?.withDeleted !== true) sql.push('"deleted_at" is null')
     sql.push(...whereSql(this.table, where, bind))
     return { sql: sql.length === 0 ? 'true' : sql.join(' and '), values }
@@ -259,7 +259,7 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     const actor = currentContext()?.actor.id ?? null
     const now = this.#now()
     return insertStamps(this.table).map((name) => {
-      if (name === 'tenant_id') return this.#tenant()
+      if (name === 'tenant_id') return requireTenantId()
       if (name === 'version') return 1
       return name.endsWith('_at') ? now : actor
     })
@@ -270,13 +270,7 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
   }
 
   #tenantValue(): unknown[] {
-    return this.table.tenant ? [this.#tenant()] : []
-  }
-
-  #tenant(): string {
-    const tenantId = currentContext()?.tenantId
-    if (typeof tenantId !== 'string' || tenantId === '') throw repositoryErrors.error('db.tenant_missing')
-    return tenantId
+    return this.table.tenant ? [requireTenantId()] : []
   }
 
   #isKey(key: unknown): boolean {

@@ -66,7 +66,7 @@ describe('the tenant wall', () => {
   })
 
   it('refuses every statement without a tenant', async () => {
-    const missing = { code: 'db.tenant_missing', status: 400 }
+    const missing = { code: 'tenant.required', status: 400 }
     const { id } = await within(mine, () => repository.insert({ name: 'plan' }))
     const acts: (() => Promise<unknown>)[] = [
       () => repository.findById(id),
