@@ -1,3 +1,4 @@
+import { BoundedMap } from '../../kernel/bounded-map.ts'
 import type { Role } from './memberships.ts'
 
 /** What is known of one user in one tenant. Strangers are known, too, so that they cost one query as well. */
@@ -8,14 +9,13 @@ export interface KnownRole {
   readonly until: number
 }
 
-/** Recently asked memberships, least recently used first out. */
+/** Memberships that were asked for lately, and which of them belong to a tenant. */
 export class RoleCache {
-  readonly #limit: number
-  readonly #roles = new Map<string, KnownRole>()
-  readonly #byTenant = new Map<string, Set<string>>()
+  readonly #roles: BoundedMap<KnownRole>
+  readonly #tenants = new Map<string, Set<string>>()
 
-  constructor(limit: number) {
-    this.#limit = limit
+  constructor(entries: number) {
+    this.#roles = new BoundedMap({ entries, onRemove: (key, known) => this.#unlink(key, known) })
   }
 
   get size(): number {
@@ -24,44 +24,27 @@ export class RoleCache {
 
   get(key: string, now: number): KnownRole | undefined {
     const known = this.#roles.get(key)
-    if (known === undefined) return undefined
-    if (known.until <= now) {
-      this.#delete(key, known)
-      return undefined
-    }
-    // A Map keeps insertion order: putting the entry last marks it as the most recently used.
-    this.#roles.delete(key)
-    this.#roles.set(key, known)
-    return known
+    return known === undefined || known.until <= now ? undefined : known
   }
 
   set(key: string, known: KnownRole): void {
-    if (this.#limit < 1) return
-    this.#roles.set(key, known)
-    const keys = this.#byTenant.get(known.tenantId)
-    if (keys === undefined) this.#byTenant.set(known.tenantId, new Set([key]))
+    if (!this.#roles.set(key, known)) return
+    const keys = this.#tenants.get(known.tenantId)
+    if (keys === undefined) this.#tenants.set(known.tenantId, new Set([key]))
     else keys.add(key)
-    if (this.#roles.size <= this.#limit) return
-    for (const [oldest, entry] of this.#roles) {
-      this.#delete(oldest, entry)
-      break
-    }
   }
 
   deleteTenant(tenantId: string): void {
-    for (const key of this.#byTenant.get(tenantId) ?? []) this.#roles.delete(key)
-    this.#byTenant.delete(tenantId)
+    for (const key of [...(this.#tenants.get(tenantId) ?? [])]) this.#roles.delete(key)
   }
 
   clear(): void {
     this.#roles.clear()
-    this.#byTenant.clear()
   }
 
-  #delete(key: string, { tenantId }: KnownRole): void {
-    this.#roles.delete(key)
-    const keys = this.#byTenant.get(tenantId)
+  #unlink(key: string, { tenantId }: KnownRole): void {
+    const keys = this.#tenants.get(tenantId)
     keys?.delete(key)
-    if (keys?.size === 0) this.#byTenant.delete(tenantId)
+    if (keys?.size === 0) this.#tenants.delete(tenantId)
   }
 }
