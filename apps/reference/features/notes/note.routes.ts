@@ -1,7 +1,8 @@
-import { created, noContent, reply, route } from 'tsforge/http'
-import type { Call, Route } from 'tsforge/http'
+import { created, definePage, noContent, optionalMatch, pageOf, pageQuery, pageSchema, parsePage, reply, route, versionTag } from 'tsforge/http'
+import type { Route } from 'tsforge/http'
 import { Type } from 'tsforge/schema'
-import type { Note, NoteRepository } from './note.repository.ts'
+import type { Note } from './note.repository.ts'
+import type { Notes } from './notes.feature.ts'
 
 const title = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' })
 const body = Type.String({ maxLength: 100_000 })
@@ -20,9 +21,11 @@ const NoteData = Type.Object({
 })
 
 const tags = ['notes']
-const conflicts = ['note.title_taken', 'db.precondition_failed'] as const
+const paging = definePage({ name: 'notes', sort: ['id', 'title', 'created_at'], defaultSort: '-id' })
+const pagingErrors = ['page.limit_invalid', 'page.sort_invalid', 'page.cursor_invalid', 'page.offset_invalid', 'page.position_ambiguous']
+const writingErrors = ['note.not_found', 'precondition.malformed', 'db.precondition_failed']
 
-export function noteRoutes(notes: NoteRepository): readonly Route[] {
+export function noteRoutes({ repository, cursors }: Notes): readonly Route[] {
   return [
     route({
       method: 'GET',
@@ -31,11 +34,12 @@ export function noteRoutes(notes: NoteRepository): readonly Route[] {
       summary: 'Notes of the tenant, newest first',
       tags,
       access: 'notes.read',
-      query: Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) }),
-      data: Type.Object({ items: Type.Array(NoteData) }),
+      query: Type.Object(pageQuery),
+      data: pageSchema(NoteData),
+      errors: pagingErrors,
       handler: async ({ query }) => {
-        const page = await notes.find({ limit: query.limit ?? 20, order: [{ column: 'id', direction: 'desc' }] })
-        return { items: page.items.map(show) }
+        const page = parsePage(query, paging, cursors)
+        return pageOf(await repository.find(page), page, show)
       },
     }),
     route({
@@ -50,8 +54,8 @@ export function noteRoutes(notes: NoteRepository): readonly Route[] {
       data: NoteData,
       errors: ['note.title_taken'],
       handler: async (call) => {
-        const note = await notes.insert(call.body)
-        return created(show(note), { location: `/api/v1/notes/${note.id}`, headers: tagOf(note) })
+        const note = await repository.insert(call.body)
+        return created(show(note), { location: `/api/v1/notes/${note.id}`, headers: { etag: versionTag(note.version) } })
       },
     }),
     route({
@@ -64,7 +68,7 @@ export function noteRoutes(notes: NoteRepository): readonly Route[] {
       params: NoteParams,
       data: NoteData,
       errors: ['note.not_found'],
-      handler: async ({ params }) => tagged(await notes.findByIdOrThrow(params.id)),
+      handler: async ({ params }) => tagged(await repository.findByIdOrThrow(params.id)),
     }),
     route({
       method: 'PATCH',
@@ -76,8 +80,8 @@ export function noteRoutes(notes: NoteRepository): readonly Route[] {
       params: NoteParams,
       body: NotePatch,
       data: NoteData,
-      errors: ['note.not_found', ...conflicts],
-      handler: async (call) => tagged(await notes.update(call.params.id, call.body, expected(call))),
+      errors: ['note.title_taken', ...writingErrors],
+      handler: async (call) => tagged(await repository.update(call.params.id, call.body, optionalMatch(call.header('if-match')))),
     }),
     route({
       method: 'DELETE',
@@ -88,9 +92,9 @@ export function noteRoutes(notes: NoteRepository): readonly Route[] {
       access: 'notes.write',
       params: NoteParams,
       data: null,
-      errors: ['note.not_found', 'db.precondition_failed'],
+      errors: writingErrors,
       handler: async (call) => {
-        await notes.softDelete(call.params.id, expected(call))
+        await repository.softDelete(call.params.id, optionalMatch(call.header('if-match')))
         return noContent()
       },
     }),
@@ -102,18 +106,6 @@ function show(note: Note) {
   return { id, title, body, pinned, version, created_at: created_at.toISOString(), updated_at: updated_at.toISOString() }
 }
 
-function tagOf({ version }: Note): { etag: string } {
-  return { etag: `"v${version}"` }
-}
-
 function tagged(note: Note) {
-  return reply(show(note), { headers: tagOf(note) })
-}
-
-/** The versions that If-Match names (RFC 9110 section 13.1.1); a foreign tag fits no version. */
-function expected(call: Pick<Call, 'header'>): { version: number[]; precondition: true } | undefined {
-  const header = call.header('if-match')?.trim()
-  if (header === undefined || header === '*') return undefined
-  const tags = header.split(',').map((tag) => /^"v(\d{1,9})"$/.exec(tag.trim())?.[1])
-  return { version: tags.map((version) => (version === undefined ? -1 : Number(version))), precondition: true }
+  return reply(show(note), { headers: { etag: versionTag(note.version) } })
 }

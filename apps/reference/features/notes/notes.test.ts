@@ -9,6 +9,11 @@ interface Note {
   readonly version: number
 }
 
+interface Listed {
+  readonly items: readonly Note[]
+  readonly page: { readonly next_cursor: string | null }
+}
+
 let app: TestApp
 beforeEach(async () => {
   app = await createTestApp({ config })
@@ -52,6 +57,24 @@ describe('notes', () => {
     const guest = bob.with({ tenant: team })
     expect((await guest.get<{ items: Note[] }>('/api/v1/notes')).body.data.items).toHaveLength(1)
     expect(await guest.post('/api/v1/notes', { title: 'No', body: '' })).toMatchObject({ status: 403, body: { error: { code: 'access.denied' } } })
+  })
+
+  it('come in pages that neither repeat nor skip while others are written', async () => {
+    const ada = await app.register()
+    for (const title of ['a', 'b', 'c', 'd', 'e']) await write(ada, title)
+    const seen: string[] = []
+    let cursor: string | null = ''
+    while (cursor !== null) {
+      const url: string = `/api/v1/notes?limit=2&sort=title&cursor=${encodeURIComponent(cursor)}`
+      const { items, page }: Listed = (await ada.get<Listed>(url)).body.data
+      seen.push(...items.map((note) => note.title))
+      cursor = page.next_cursor
+      if (seen.length === 2) await write(ada, 'aa')
+    }
+    expect(seen).toEqual(['a', 'b', 'c', 'd', 'e'])
+    const foreign = await app.register()
+    const { page } = (await ada.get<{ page: { next_cursor: string } }>('/api/v1/notes?limit=2')).body.data
+    expect(await foreign.get(`/api/v1/notes?limit=2&cursor=${page.next_cursor}`)).toMatchObject({ status: 400, body: { error: { code: 'page.cursor_invalid' } } })
   })
 
   it('keep their titles apart within a tenant, whatever the case, until they are deleted', async () => {

@@ -1,6 +1,9 @@
 import type { Authenticator, Authorizer, Feature, PermissionSpec, SecurityScheme, TenantGate } from '../http/feature.ts'
+import { pageErrors } from '../http/page-errors.ts'
+import { preconditionErrors } from '../http/precondition.ts'
 import type { Route } from '../http/route.ts'
 import type { ErrorCatalogue } from '../kernel/errors.ts'
+import { repositoryErrors } from '../primitives/db/repository/index.ts'
 import { hostErrors } from './errors.ts'
 
 /** What the features of an app say to the HTTP server, gathered in plugin order. */
@@ -34,6 +37,6 @@ export function compose(services: ReadonlyMap<Feature, unknown>): Composition {
     tenantGate: once('a tenant gate', (feature, service) => feature.tenantGate?.(service), (feature) => feature.tenantGate !== undefined),
     authorizer: once('an authorizer', (feature, service) => feature.authorizer?.(service), (feature) => feature.authorizer !== undefined),
     permissions: permissionsOf([...services.keys()]),
-    catalogues: [hostErrors, ...features.flatMap(([feature]) => feature.errors ?? [])],
+    catalogues: [hostErrors, pageErrors, preconditionErrors, repositoryErrors, ...features.flatMap(([feature]) => feature.errors ?? [])],
   }
 }

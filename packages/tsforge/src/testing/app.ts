@@ -10,7 +10,9 @@ import { createClient } from './client.ts'
 import type { CallOptions, Client } from './client.ts'
 import { createFakeClock } from './clock.ts'
 import type { FakeClock } from './clock.ts'
-import { openStorage } from './db.ts'
+import { dbPort } from '../primitives/db/index.ts'
+import { noStorage, openStorage } from './db.ts'
+import type { Storage } from './db.ts'
 
 export interface TestAppInput {
   /** The app's own config, or only features. */
@@ -57,9 +59,10 @@ export async function createTestApp(input: TestAppInput): Promise<TestApp> {
   const features = input.features ?? []
   const config = input.config ?? { name: 'test', features: [] }
   const settings = { NODE_ENV: 'test', FORGE_SECRET: randomUUID() + randomUUID() }
-  const probe = await arrange([...config.features, ...features])
-  const env = { ...settings, ...(probe.some(({ name }) => name === 'accounts') && fastHashing), ...input.env }
-  const storage = await openStorage(probe.flatMap((feature) => feature.migrations ?? []), input.databaseUrl)
+  const parts = await arrange([...config.features, ...features])
+  const env = { ...settings, ...(parts.some(({ name }) => name === 'accounts') && fastHashing), ...input.env }
+  const needsDb = parts.some(({ provides }) => provides?.name === dbPort.name)
+  const storage = needsDb ? await openStorage(parts.flatMap((part) => part.migrations ?? []), input.databaseUrl) : noStorage
   const logged: Record<string, unknown>[] = []
   try {
     const plan = await planApp({ config, features: [...features, ...storage.features], env: { ...env, ...storage.env } })
@@ -80,7 +83,7 @@ const fastHashing: Env = {
   FORGE_ACCOUNTS_HASH_LANES: '1',
 }
 
-function assemble(app: App, clock: FakeClock, logged: readonly Record<string, unknown>[], storage: { readonly url: string | undefined } & AsyncDisposable): TestApp {
+function assemble(app: App, clock: FakeClock, logged: readonly Record<string, unknown>[], storage: Storage): TestApp {
   const client = createClient(app)
   const enter = async (verb: string, values: { email: string; password: string; name?: string }): Promise<TestUser> => {
     const { status, body } = await client.post<{ user: { id: string }; tokens: TestUser['tokens'] }>(`/api/v1/auth/${verb}`, values)

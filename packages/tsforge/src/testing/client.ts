@@ -46,7 +46,7 @@ export function createClient(app: App, own: CallOptions = {}): Client {
     const headers = headersOf(merged, payload !== undefined)
     const answer = await app.http.inject({ method: method as 'GET', url, headers, ...(payload !== undefined && { payload }) })
     const reply = replyOf<Data>(answer)
-    const faults = explain(app.http, method, url, answer)
+    const faults = explain(app, method, url, answer)
     if (faults.length > 0) {
       throw new Error(`${method} ${url} → ${reply.status} does not fit the OpenAPI document:\n  ${faults.join('\n  ')}\n${reply.text.slice(0, 2000)}`)
     }

@@ -20,6 +20,9 @@ export interface Storage extends AsyncDisposable {
   readonly features: readonly Feature[]
 }
 
+/** For apps without a database. */
+export const noStorage: Storage = { url: undefined, env: {}, features: [], [Symbol.asyncDispose]: async () => {} }
+
 /** A fresh database with the migrations applied (on PGlite the app applies them itself). */
 export async function openStorage(migrations: readonly MigrationSource[], url?: string): Promise<Storage> {
   if (url !== undefined) return { url, env: { DATABASE_URL: url }, features: [], [Symbol.asyncDispose]: async () => {} }

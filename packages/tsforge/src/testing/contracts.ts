@@ -1,0 +1,3 @@
+/** The suites that every driver passes. Run them over a driver of your own, inside of a vitest file. */
+export { dbContract } from '../primitives/db/contract.ts'
+export type { DbContract } from '../primitives/db/contract.ts'
