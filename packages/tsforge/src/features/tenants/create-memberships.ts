@@ -46,7 +46,11 @@ class CachedMemberships implements RunningMemberships {
   async start(): Promise<void> {
     // Without LISTEN (behind some poolers) the short time to live is what keeps the promise.
     if (!this.#db.capabilities.listen) return
-    this.#unlisten = await this.#db.listen(channel, (tenantId) => this.#forget(tenantId), () => this.#forget())
+    this.#unlisten = await this.#db.listen(
+      channel,
+      (tenantId) => this.#forget(tenantId),
+      () => this.#forget(),
+    )
   }
 
   async stop(): Promise<void> {

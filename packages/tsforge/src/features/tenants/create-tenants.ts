@@ -31,7 +31,10 @@ class StoredTenants implements Tenants {
     this.#memberships = memberships
   }
 
-  createPersonal({ userId, name }: { readonly userId: string; readonly name: string }, tx?: Queryable): Promise<Tenant> {
+  createPersonal(
+    { userId, name }: { readonly userId: string; readonly name: string },
+    tx?: Queryable,
+  ): Promise<Tenant> {
     return this.#create({ name: personalName(name), slug: null, ownerId: userId, personalOf: userId }, tx)
   }
 
@@ -40,7 +43,12 @@ class StoredTenants implements Tenants {
   }
 
   #create(
-    values: { readonly name: string; readonly slug: string | null; readonly ownerId: string; readonly personalOf: string | null },
+    values: {
+      readonly name: string
+      readonly slug: string | null
+      readonly ownerId: string
+      readonly personalOf: string | null
+    },
     outer: Queryable | undefined,
   ): Promise<Tenant> {
     const { name, slug, ownerId, personalOf } = values
@@ -73,7 +81,13 @@ class StoredTenants implements Tenants {
     return unlessTaken(() =>
       within(this.#db, outer, async (tx) => {
         const tenant = await this.#lock(tx, tenantId, version)
-        const changed = await repository.updateTenant(tx, tenantId, name ?? tenant.name, slug === undefined ? tenant.slug : slug, this.#now())
+        const changed = await repository.updateTenant(
+          tx,
+          tenantId,
+          name ?? tenant.name,
+          slug === undefined ? tenant.slug : slug,
+          this.#now(),
+        )
         tell(tx, tenantUpdated, { tenantId })
         return changed
       }),

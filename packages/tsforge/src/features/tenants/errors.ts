@@ -20,7 +20,10 @@ export const tenantsErrors: ErrorCatalogue<TenantsErrorCode> = defineErrors({
   },
   'tenant.personal': {
     status: 409,
-    message: { en: 'A personal tenant belongs to one user and cannot be shared or deleted.', id: 'Tenant pribadi milik satu pengguna dan tidak dapat dibagikan atau dihapus.' },
+    message: {
+      en: 'A personal tenant belongs to one user and cannot be shared or deleted.',
+      id: 'Tenant pribadi milik satu pengguna dan tidak dapat dibagikan atau dihapus.',
+    },
     fix: 'Create a team tenant with POST /api/v1/tenants.',
   },
   'tenant.slug_taken': {
@@ -50,7 +53,10 @@ export const tenantsErrors: ErrorCatalogue<TenantsErrorCode> = defineErrors({
   },
   'tenant.invalid_name': {
     status: 422,
-    message: { en: 'The name or slug of the tenant is not acceptable.', id: 'Nama atau slug tenant tidak dapat diterima.' },
+    message: {
+      en: 'The name or slug of the tenant is not acceptable.',
+      id: 'Nama atau slug tenant tidak dapat diterima.',
+    },
     fix: 'Names have 1 to 100 visible characters; slugs 3 to 63 of a-z, 0-9 and inner hyphens.',
   },
 })

@@ -16,4 +16,7 @@ export interface MemberEvent extends TenantEvent {
 export const tenantCreated: Channel<unknown, TenantEvent> = channel('tenant.created') as Channel<unknown, TenantEvent>
 export const tenantUpdated: Channel<unknown, TenantEvent> = channel('tenant.updated') as Channel<unknown, TenantEvent>
 export const tenantDeleted: Channel<unknown, TenantEvent> = channel('tenant.deleted') as Channel<unknown, TenantEvent>
-export const memberChanged: Channel<unknown, MemberEvent> = channel('tenant.member.changed') as Channel<unknown, MemberEvent>
+export const memberChanged: Channel<unknown, MemberEvent> = channel('tenant.member.changed') as Channel<
+  unknown,
+  MemberEvent
+>

@@ -9,7 +9,8 @@ const maxName = 100
 export function readName(raw: string): string {
   const name = raw.trim().normalize('NFC')
   const length = name.length > 2 * maxName ? maxName + 1 : [...name].length
-  if (length > maxName || !visible.test(name) || name.search(unprintable) !== -1) throw tenantsErrors.error('tenant.invalid_name')
+  if (length > maxName || !visible.test(name) || name.search(unprintable) !== -1)
+    throw tenantsErrors.error('tenant.invalid_name')
   return name
 }
 

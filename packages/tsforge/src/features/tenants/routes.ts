@@ -16,8 +16,13 @@ type Permission = 'tenants.read' | 'tenants.manage' | 'members.read' | 'members.
 export const tenantPermissions: Readonly<Record<Permission, PermissionSpec>> = {
   'tenants.read': { description: { en: 'See a tenant', id: 'Melihat tenant' }, grantedTo: 'member' },
   'tenants.manage': { description: { en: 'Rename or delete a tenant', id: 'Mengganti nama atau menghapus tenant' } },
-  'members.read': { description: { en: 'See the members of a tenant', id: 'Melihat anggota tenant' }, grantedTo: 'member' },
-  'members.manage': { description: { en: 'Add, change and remove members', id: 'Menambah, mengubah, dan menghapus anggota' } },
+  'members.read': {
+    description: { en: 'See the members of a tenant', id: 'Melihat anggota tenant' },
+    grantedTo: 'member',
+  },
+  'members.manage': {
+    description: { en: 'Add, change and remove members', id: 'Menambah, mengubah, dan menghapus anggota' },
+  },
 }
 
 /** The service as its routes need it. */
@@ -59,7 +64,11 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
 
   return [
     route({
-      ...shared, method: 'GET', url: '/api/v1/tenants', id: 'listTenants', summary: 'My tenants, oldest first',
+      ...shared,
+      method: 'GET',
+      url: '/api/v1/tenants',
+      id: 'listTenants',
+      summary: 'My tenants, oldest first',
       data: Type.Array(JoinedTenantData),
       errors: ['access.denied'],
       handler: async (call) => {
@@ -68,7 +77,11 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       },
     }),
     route({
-      ...shared, method: 'POST', url: '/api/v1/tenants', id: 'createTenant', summary: 'Create a team, owned by me',
+      ...shared,
+      method: 'POST',
+      url: '/api/v1/tenants',
+      id: 'createTenant',
+      summary: 'Create a team, owned by me',
       body: Type.Object({ name: Name, slug: Type.Optional(Slug) }, { additionalProperties: false }),
       status: 201,
       data: TenantData,
@@ -76,22 +89,39 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       handler: async (call) => {
         const ownerId = user(call, 'tenants.manage')
         const tenant = await room.create({ ...call.body, ownerId })
-        return created(tenantData(tenant), { location: `/api/v1/tenants/${tenant.id}`, headers: { etag: tagOf(tenant) } })
+        return created(tenantData(tenant), {
+          location: `/api/v1/tenants/${tenant.id}`,
+          headers: { etag: tagOf(tenant) },
+        })
       },
     }),
     route({
-      ...shared, method: 'GET', url: '/api/v1/tenants/:id', id: 'getTenant', summary: 'One tenant of mine',
-      params: TenantParams, data: TenantData, errors: guarded,
+      ...shared,
+      method: 'GET',
+      url: '/api/v1/tenants/:id',
+      id: 'getTenant',
+      summary: 'One tenant of mine',
+      params: TenantParams,
+      data: TenantData,
+      errors: guarded,
       handler: async (call) => {
         await need(call, 'tenants.read', call.params.id)
         return tagged(await room.get(call.params.id))
       },
     }),
     route({
-      ...shared, method: 'PATCH', url: '/api/v1/tenants/:id', id: 'updateTenant', summary: 'Rename a tenant',
-      description: 'Keys that are absent stay as they are. With If-Match (the ETag of the tenant), a change in between gives 412.',
+      ...shared,
+      method: 'PATCH',
+      url: '/api/v1/tenants/:id',
+      id: 'updateTenant',
+      summary: 'Rename a tenant',
+      description:
+        'Keys that are absent stay as they are. With If-Match (the ETag of the tenant), a change in between gives 412.',
       params: TenantParams,
-      body: Type.Object({ name: Type.Optional(Name), slug: Type.Optional(Slug) }, { additionalProperties: false, minProperties: 1 }),
+      body: Type.Object(
+        { name: Type.Optional(Name), slug: Type.Optional(Slug) },
+        { additionalProperties: false, minProperties: 1 },
+      ),
       data: TenantData,
       errors: [...guarded, 'tenant.slug_taken', 'tenant.version_mismatch', 'tenant.invalid_name'],
       handler: async (call) => {
@@ -100,8 +130,13 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       },
     }),
     route({
-      ...shared, method: 'DELETE', url: '/api/v1/tenants/:id', id: 'deleteTenant', summary: 'Delete a team',
-      params: TenantParams, data: null,
+      ...shared,
+      method: 'DELETE',
+      url: '/api/v1/tenants/:id',
+      id: 'deleteTenant',
+      summary: 'Delete a team',
+      params: TenantParams,
+      data: null,
       errors: [...guarded, 'tenant.personal', 'tenant.version_mismatch'],
       handler: async (call) => {
         await need(call, 'tenants.manage', call.params.id)
@@ -110,15 +145,25 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       },
     }),
     route({
-      ...shared, method: 'GET', url: '/api/v1/tenants/:id/members', id: 'listMembers', summary: 'Members of a tenant, oldest first',
-      params: TenantParams, data: Type.Array(MemberData), errors: guarded,
+      ...shared,
+      method: 'GET',
+      url: '/api/v1/tenants/:id/members',
+      id: 'listMembers',
+      summary: 'Members of a tenant, oldest first',
+      params: TenantParams,
+      data: Type.Array(MemberData),
+      errors: guarded,
       handler: async (call) => {
         await need(call, 'members.read', call.params.id)
         return (await room.members(call.params.id)).map(memberData)
       },
     }),
     route({
-      ...shared, method: 'POST', url: '/api/v1/tenants/:id/members', id: 'addMember', summary: 'Add a user to a team',
+      ...shared,
+      method: 'POST',
+      url: '/api/v1/tenants/:id/members',
+      id: 'addMember',
+      summary: 'Add a user to a team',
       params: TenantParams,
       body: Type.Object({ user_id: Id, role: Type.Optional(Role) }, { additionalProperties: false }),
       status: 201,
@@ -132,7 +177,11 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       },
     }),
     route({
-      ...shared, method: 'PATCH', url: '/api/v1/tenants/:id/members/:user_id', id: 'changeMemberRole', summary: 'Make a member an owner, or an owner a member',
+      ...shared,
+      method: 'PATCH',
+      url: '/api/v1/tenants/:id/members/:user_id',
+      id: 'changeMemberRole',
+      summary: 'Make a member an owner, or an owner a member',
       params: MemberParams,
       body: Type.Object({ role: Role }, { additionalProperties: false }),
       data: MemberData,
@@ -144,8 +193,13 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       },
     }),
     route({
-      ...shared, method: 'DELETE', url: '/api/v1/tenants/:id/members/:user_id', id: 'removeMember', summary: 'Remove a member, or leave',
-      params: MemberParams, data: null,
+      ...shared,
+      method: 'DELETE',
+      url: '/api/v1/tenants/:id/members/:user_id',
+      id: 'removeMember',
+      summary: 'Remove a member, or leave',
+      params: MemberParams,
+      data: null,
       errors: [...guarded, 'tenant.member_not_found', 'tenant.last_owner'],
       handler: async (call) => {
         const { id, user_id: userId } = call.params
@@ -160,12 +214,18 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
 
 /** The signed-in user, when the credential covers `permission`. For what belongs to the user and to no tenant yet. */
 function user({ actor }: Pick<Call, 'actor'>, permission: Permission): string {
-  if (actor.id === null || !withinScopes(actor, permission)) throw httpErrors.error('access.denied', { meta: { permission } })
+  if (actor.id === null || !withinScopes(actor, permission))
+    throw httpErrors.error('access.denied', { meta: { permission } })
   return actor.id
 }
 
 /** Members learn what they lack; strangers get the same answer for every tenant, whether it exists or not. */
-async function demand({ access, memberships }: TenantsRoom, { actor }: Call, permission: Permission, tenantId: string): Promise<void> {
+async function demand(
+  { access, memberships }: TenantsRoom,
+  { actor }: Call,
+  permission: Permission,
+  tenantId: string,
+): Promise<void> {
   if ((await access.can(actor, permission, tenantId)) === true) return
   const role = actor.id === null ? undefined : await memberships.roleOf(actor.id, tenantId)
   if (role === undefined) throw tenantsErrors.error('tenant.forbidden')

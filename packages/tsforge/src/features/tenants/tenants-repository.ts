@@ -37,7 +37,10 @@ export async function insertTenant(tx: Queryable, { id, name, slug, personalOf, 
 }
 
 export async function selectTenant(db: Queryable, id: string): Promise<Tenant | undefined> {
-  const { rows } = await db.query<Tenant>(`select ${tenantColumns} from forge_tenants t where t.id = $1 and t.deleted_at is null`, [id])
+  const { rows } = await db.query<Tenant>(
+    `select ${tenantColumns} from forge_tenants t where t.id = $1 and t.deleted_at is null`,
+    [id],
+  )
   return rows[0]
 }
 
@@ -53,7 +56,13 @@ export async function lockTenant(tx: Queryable, id: string): Promise<Tenant | un
   return rows[0]
 }
 
-export async function updateTenant(tx: Queryable, id: string, name: string, slug: string | null, now: Date): Promise<Tenant> {
+export async function updateTenant(
+  tx: Queryable,
+  id: string,
+  name: string,
+  slug: string | null,
+  now: Date,
+): Promise<Tenant> {
   const { rows } = await tx.query<Tenant>(
     `update forge_tenants as t set name = $2, slug = $3, version = version + 1, updated_at = $4, updated_by = $5
      where id = $1 returning ${tenantColumns}`,
@@ -63,10 +72,11 @@ export async function updateTenant(tx: Queryable, id: string, name: string, slug
 }
 
 export async function softDeleteTenant(tx: Queryable, id: string, now: Date): Promise<void> {
-  await tx.query(
-    `update forge_tenants set deleted_at = $2, deleted_by = $3, version = version + 1 where id = $1`,
-    [id, now, actorId()],
-  )
+  await tx.query(`update forge_tenants set deleted_at = $2, deleted_by = $3, version = version + 1 where id = $1`, [
+    id,
+    now,
+    actorId(),
+  ])
 }
 
 export async function selectTenantsOf(db: Queryable, userId: string): Promise<JoinedTenant[]> {
@@ -97,7 +107,13 @@ export async function selectMembers(db: Queryable, tenantId: string): Promise<Me
 }
 
 /** `undefined` when the user is a member already. */
-export async function insertMember(tx: Queryable, tenantId: string, userId: string, role: Role, now: Date): Promise<Member | undefined> {
+export async function insertMember(
+  tx: Queryable,
+  tenantId: string,
+  userId: string,
+  role: Role,
+  now: Date,
+): Promise<Member | undefined> {
   const { rows } = await tx.query<Member>(
     `insert into forge_tenants_memberships (tenant_id, user_id, role, created_at, created_by, updated_at, updated_by)
      values ($1, $2, $3, $4, $5, $4, $5) on conflict do nothing returning ${memberColumns}`,
@@ -106,7 +122,13 @@ export async function insertMember(tx: Queryable, tenantId: string, userId: stri
   return rows[0]
 }
 
-export async function updateRole(tx: Queryable, tenantId: string, userId: string, role: Role, now: Date): Promise<Member | undefined> {
+export async function updateRole(
+  tx: Queryable,
+  tenantId: string,
+  userId: string,
+  role: Role,
+  now: Date,
+): Promise<Member | undefined> {
   const { rows } = await tx.query<Member>(
     `update forge_tenants_memberships set role = $3, updated_at = $4, updated_by = $5
      where tenant_id = $1 and user_id = $2 returning ${memberColumns}`,
@@ -116,7 +138,10 @@ export async function updateRole(tx: Queryable, tenantId: string, userId: string
 }
 
 export async function deleteMember(tx: Queryable, tenantId: string, userId: string): Promise<boolean> {
-  const { rowCount } = await tx.query('delete from forge_tenants_memberships where tenant_id = $1 and user_id = $2', [tenantId, userId])
+  const { rowCount } = await tx.query('delete from forge_tenants_memberships where tenant_id = $1 and user_id = $2', [
+    tenantId,
+    userId,
+  ])
   return rowCount === 1
 }
 

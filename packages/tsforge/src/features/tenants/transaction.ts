@@ -13,6 +13,10 @@ export function afterCommit(tx: Queryable, fn: () => void): void {
 }
 
 /** Publishes a fact once `tx` has committed. */
-export function tell<Message extends object>(tx: Queryable, channel: Channel<unknown, Message>, message: Message): void {
+export function tell<Message extends object>(
+  tx: Queryable,
+  channel: Channel<unknown, Message>,
+  message: Message,
+): void {
   if (channel.hasSubscribers) afterCommit(tx, () => channel.publish(message))
 }

@@ -1,4 +1,12 @@
-import { createHmac, createPrivateKey, createPublicKey, createSecretKey, sign, timingSafeEqual, verify } from 'node:crypto'
+import {
+  createHmac,
+  createPrivateKey,
+  createPublicKey,
+  createSecretKey,
+  sign,
+  timingSafeEqual,
+  verify,
+} from 'node:crypto'
 import type { JsonWebKey, KeyObject } from 'node:crypto'
 import type { Algorithm, PublicJwk } from './keys.ts'
 
@@ -11,7 +19,8 @@ interface Scheme {
 }
 
 const asymmetric = (digest: 'sha256' | null, ieee: boolean, signatureBytes: number): Scheme => ({
-  sign: (key, input) => sign(digest, Buffer.from(input, 'latin1'), ieee ? { key, dsaEncoding: 'ieee-p1363' } : key).toString('base64url'),
+  sign: (key, input) =>
+    sign(digest, Buffer.from(input, 'latin1'), ieee ? { key, dsaEncoding: 'ieee-p1363' } : key).toString('base64url'),
   // The length first: JWS has exactly one form for a signature (RFC 7518, 3.4), so DER is none.
   verify: (key, input, signature) =>
     signature.length === signatureBytes &&
@@ -31,7 +40,9 @@ export const schemes: Readonly<Record<Algorithm, Scheme>> = {
 
 /** The half that signs. */
 export function importPrivate(algorithm: Algorithm, jwk: JsonWebKey): KeyObject {
-  return algorithm === 'HS256' ? createSecretKey(String(jwk.k), 'base64url') : createPrivateKey({ key: jwk, format: 'jwk' })
+  return algorithm === 'HS256'
+    ? createSecretKey(String(jwk.k), 'base64url')
+    : createPrivateKey({ key: jwk, format: 'jwk' })
 }
 
 export function importPublic(jwk: PublicJwk): KeyObject {

@@ -1,7 +1,18 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { Queryable } from '../db/index.ts'
 import { keysErrors } from './errors.ts'
-import type { Expected, Jwks, Keys, PublicJwk, RotateOptions, Rotation, SigningKey, SignOptions, TokenClaims, Verified } from './keys.ts'
+import type {
+  Expected,
+  Jwks,
+  Keys,
+  PublicJwk,
+  RotateOptions,
+  Rotation,
+  SigningKey,
+  SignOptions,
+  TokenClaims,
+  Verified,
+} from './keys.ts'
 import { KeyKeeper } from './key-keeper.ts'
 import type { KeyRing } from './keyring.ts'
 import type { KeysOptions } from './options.ts'
@@ -28,6 +39,7 @@ export function createKeys(parts: KeysParts): RunningKeys {
 class StoredKeys implements RunningKeys {
   readonly issuer: string
   readonly audience: string
+  readonly maxTtlMs: number
   readonly cache: TokenCache
   readonly #options: KeysOptions
   readonly #clock: Clock
@@ -37,6 +49,7 @@ class StoredKeys implements RunningKeys {
     const { options, clock } = parts
     this.issuer = options.issuer
     this.audience = options.audience
+    this.maxTtlMs = options.maxTtlMs
     this.#options = options
     this.#clock = clock
     this.cache = new TokenCache({ entries: options.cacheEntries, bytes: options.cacheBytes })
@@ -56,11 +69,15 @@ class StoredKeys implements RunningKeys {
   }
 
   sign(claims: TokenClaims, options: SignOptions): string | Promise<string> {
-    if (!(options.ttlMs > 0 && options.ttlMs <= this.#options.maxTtlMs)) {
-      throw new RangeError(`a token lives for more than 0 and at most ${this.#options.maxTtlMs} ms (FORGE_KEYS_MAX_TTL), not ${options.ttlMs}`)
+    if (!(options.ttlMs > 0 && options.ttlMs <= this.maxTtlMs)) {
+      throw new RangeError(
+        `a token lives for more than 0 and at most ${this.maxTtlMs} ms (FORGE_KEYS_MAX_TTL), not ${options.ttlMs}`,
+      )
     }
     const { ring } = this.#keeper
-    return ring === undefined ? this.#keeper.loaded().then((loaded) => this.#sign(loaded, claims, options)) : this.#sign(ring, claims, options)
+    return ring === undefined
+      ? this.#keeper.loaded().then((loaded) => this.#sign(loaded, claims, options))
+      : this.#sign(ring, claims, options)
   }
 
   #sign(ring: KeyRing, claims: TokenClaims, { type, ttlMs, audience = this.audience }: SignOptions): string {
@@ -85,7 +102,12 @@ class StoredKeys implements RunningKeys {
     const key = this.#keeper.ring?.keys.get(parsed.kid)
     const claims = key === undefined ? undefined : openToken(parsed, key)
     if (claims === undefined) throw keysErrors.error('auth.token_invalid')
-    const verified: Verified = Object.freeze({ claims, type: parsed.type, kid: parsed.kid, expiresAt: claims.exp * 1000 })
+    const verified: Verified = Object.freeze({
+      claims,
+      type: parsed.type,
+      kid: parsed.kid,
+      expiresAt: claims.exp * 1000,
+    })
     this.#expect(verified, expected)
     this.cache.set(cacheKey, token, verified)
     return verified

@@ -1,7 +1,12 @@
 import { defineErrors } from '../../kernel/errors.ts'
 import type { ErrorCatalogue } from '../../kernel/errors.ts'
 
-export type KeysErrorCode = 'auth.token_invalid' | 'auth.token_expired' | 'keys.rotation_too_soon' | 'keys.unavailable' | 'keys.unknown'
+export type KeysErrorCode =
+  | 'auth.token_invalid'
+  | 'auth.token_expired'
+  | 'keys.rotation_too_soon'
+  | 'keys.unavailable'
+  | 'keys.unknown'
 
 export const keysErrors: ErrorCatalogue<KeysErrorCode> = defineErrors({
   'auth.token_invalid': {
@@ -29,7 +34,10 @@ export const keysErrors: ErrorCatalogue<KeysErrorCode> = defineErrors({
   },
   'keys.unavailable': {
     status: 503,
-    message: { en: 'Signing keys are not available at the moment.', id: 'Kunci penandatanganan sedang tidak tersedia.' },
+    message: {
+      en: 'Signing keys are not available at the moment.',
+      id: 'Kunci penandatanganan sedang tidak tersedia.',
+    },
     fix: 'Try again shortly; the service reloads its keys by itself.',
   },
 })

@@ -104,10 +104,12 @@ export class KeyKeeper {
     return ring
   }
 
-  readonly #open = (row: StoredKey): string => this.#parts.secrets.open('keys', row.privateJwk ?? '', row.kid).toString()
+  readonly #open = (row: StoredKey): string =>
+    this.#parts.secrets.open('keys', row.privateJwk ?? '', row.kid).toString()
 
   readonly #complain = (error: unknown): void => {
-    if (!this.#stopped) this.#parts.log.warn({ err: error }, 'signing keys could not be refreshed; the known ones stay in use')
+    if (!this.#stopped)
+      this.#parts.log.warn({ err: error }, 'signing keys could not be refreshed; the known ones stay in use')
   }
 
   /** First boot: an active and a next key, made once however many replicas start together. */
@@ -119,7 +121,9 @@ export class KeyKeeper {
       // After a change of FORGE_KEYS_ALGORITHM the waiting key is of no use; the active one serves its time.
       if (present !== undefined && (state === 'active' || present.algorithm === options.algorithm)) continue
       const key = await this.#generate()
-      const won = await (present === undefined ? insertKey(db, key, state) : db.tx((tx) => replaceNext(tx, present.kid, key)))
+      const won = await (present === undefined
+        ? insertKey(db, key, state)
+        : db.tx((tx) => replaceNext(tx, present.kid, key)))
       if (won) keyCreated.publish({ kid: key.kid, algorithm: key.algorithm })
     }
     return this.reload()
@@ -182,7 +186,10 @@ export class KeyKeeper {
     if (kid === active.kid) await this.rotate({ now: true })
     const replacement = kid === next.kid ? await this.#generate() : undefined
     const found = await db.tx(async (tx) => {
-      const done = replacement === undefined ? await expireKey(tx, kid, new Date(clock.now())) : await replaceNext(tx, kid, replacement)
+      const done =
+        replacement === undefined
+          ? await expireKey(tx, kid, new Date(clock.now()))
+          : await replaceNext(tx, kid, replacement)
       if (done) await announce(db, tx)
       return done
     })

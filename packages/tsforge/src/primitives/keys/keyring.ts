@@ -28,7 +28,11 @@ export interface KeyRing {
 }
 
 /** Turns rows into a ring, reusing the imported halves of `previous`. `undefined` when a key is missing. */
-export function createRing(rows: readonly StoredKey[], open: (row: StoredKey) => string, previous?: KeyRing): KeyRing | undefined {
+export function createRing(
+  rows: readonly StoredKey[],
+  open: (row: StoredKey) => string,
+  previous?: KeyRing,
+): KeyRing | undefined {
   const keys = new Map<string, RingKey>()
   let active: RingKey | undefined
   let next: RingKey | undefined

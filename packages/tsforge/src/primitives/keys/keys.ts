@@ -115,6 +115,8 @@ export interface Keys {
   readonly issuer: string
   /** The default `aud`. */
   readonly audience: string
+  /** The longest life that a token can have, so that others can check their settings when they are set up. */
+  readonly maxTtlMs: number
   /** Makes a compact JWS. Synchronous unless the keys are not loaded yet. */
   sign(claims: TokenClaims, options: SignOptions): string | Promise<string>
   /**

@@ -23,7 +23,8 @@ export const keysOptions: OptionsSchema<KeysOptions> = {
     default: defaultIssuer,
     example: 'https://api.example.com',
     check: (value) => (value === '' ? 'must not be empty' : undefined),
-    production: (value) => (value === defaultIssuer ? 'must name this service, so that no other installation accepts its tokens' : undefined),
+    production: (value) =>
+      value === defaultIssuer ? 'must name this service, so that no other installation accepts its tokens' : undefined,
   }),
   audience: field.string('FORGE_KEYS_AUDIENCE', {
     doc: 'The `aud` of access tokens: who is meant to accept them.',

@@ -22,10 +22,22 @@ export function keys(): Feature {
     migrations: { module: 'keys', directory: new URL('./migrations/', import.meta.url) },
     setup: ({ db, options, clock, log, secrets, metrics }) => {
       const service = createKeys({ db, options, clock, log, secrets })
-      metrics.gauge('forge_keys_token_cache_entries', { help: 'Verified tokens in memory', collect: () => service.cache.size })
-      metrics.gauge('forge_keys_token_cache_bytes', { help: 'Memory taken by verified tokens', collect: () => service.cache.bytes })
-      metrics.gauge('forge_keys_token_cache_hits', { help: 'Tokens found verified since the start', collect: () => service.cache.hits })
-      metrics.gauge('forge_keys_token_cache_misses', { help: 'Tokens not found since the start', collect: () => service.cache.misses })
+      metrics.gauge('forge_keys_token_cache_entries', {
+        help: 'Verified tokens in memory',
+        collect: () => service.cache.size,
+      })
+      metrics.gauge('forge_keys_token_cache_bytes', {
+        help: 'Memory taken by verified tokens',
+        collect: () => service.cache.bytes,
+      })
+      metrics.gauge('forge_keys_token_cache_hits', {
+        help: 'Tokens found verified since the start',
+        collect: () => service.cache.hits,
+      })
+      metrics.gauge('forge_keys_token_cache_misses', {
+        help: 'Tokens not found since the start',
+        collect: () => service.cache.misses,
+      })
       return service
     },
     start: (service) => service.start(),

@@ -26,7 +26,8 @@ export function keysRoutes(keys: Keys): readonly Route[] {
       url: '/.well-known/jwks.json',
       id: 'getJwks',
       summary: 'Public keys that verify the tokens of this service',
-      description: 'A JSON Web Key Set (RFC 7517). Contains the next key before it is used, and retired keys until their last token has expired.',
+      description:
+        'A JSON Web Key Set (RFC 7517). Contains the next key before it is used, and retired keys until their last token has expired.',
       tags: ['keys'],
       access: 'public',
       data: Type.Object({ keys: Type.Array(Jwk) }),

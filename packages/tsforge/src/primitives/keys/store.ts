@@ -34,8 +34,16 @@ export async function insertKey(db: Queryable, key: NewKey, state: 'active' | 'n
   const { rowCount } = await db.query(
     `insert into forge_keys_signing_keys (kid, algorithm, state, public_jwk, private_jwk, created_at, not_before, activated_at)
      values ($1, $2, $3, $4, $5, $6, $7, $8) on conflict do nothing`,
-    [key.kid, key.algorithm, state, key.publicJwk === null ? null : JSON.stringify(key.publicJwk), key.privateJwk,
-      key.createdAt, key.notBefore, state === 'active' ? key.createdAt : null],
+    [
+      key.kid,
+      key.algorithm,
+      state,
+      key.publicJwk === null ? null : JSON.stringify(key.publicJwk),
+      key.privateJwk,
+      key.createdAt,
+      key.notBefore,
+      state === 'active' ? key.createdAt : null,
+    ],
   )
   return rowCount === 1
 }
@@ -71,14 +79,18 @@ export interface TurnOptions {
 }
 
 /** Moves every key one state on. Must run in a transaction; changes nothing unless the outcome is `rotated`. */
-export async function turn(tx: Queryable, { expected, replacement, now, expiresAt, force }: TurnOptions): Promise<Turn> {
+export async function turn(
+  tx: Queryable,
+  { expected, replacement, now, expiresAt, force }: TurnOptions,
+): Promise<Turn> {
   const { rows } = await tx.query<{ kid: string; state: KeyState; notBefore: Date }>(
     `select kid, state, not_before as "notBefore" from forge_keys_signing_keys where state <> 'retired' order by kid for update`,
   )
   const active = rows.find((row) => row.state === 'active')
   const next = rows.find((row) => row.state === 'next')
   // Whoever waited for the lock sees the winner's promotion, but not yet the winner's new key.
-  if (active?.kid !== expected || next === undefined) return { outcome: 'lost', active: active?.kid ?? '', next: next?.kid ?? '' }
+  if (active?.kid !== expected || next === undefined)
+    return { outcome: 'lost', active: active?.kid ?? '', next: next?.kid ?? '' }
   if (!force && next.notBefore > now) return { outcome: 'too_soon', notBefore: next.notBefore }
 
   await tx.query(
@@ -87,7 +99,10 @@ export async function turn(tx: Queryable, { expected, replacement, now, expiresA
      where kid = $1`,
     [active.kid, now, expiresAt],
   )
-  await tx.query(`update forge_keys_signing_keys set state = 'active', activated_at = $2 where kid = $1`, [next.kid, now])
+  await tx.query(`update forge_keys_signing_keys set state = 'active', activated_at = $2 where kid = $1`, [
+    next.kid,
+    now,
+  ])
   await insertKey(tx, replacement, 'next')
   return { outcome: 'rotated', active: next.kid, next: replacement.kid }
 }

@@ -16,7 +16,11 @@ export interface Stamp {
 }
 
 /** Signs a compact JWS (RFC 7515, 7.1). `key` must be able to sign. */
-export function signToken(key: RingKey, claims: TokenClaims, { type, issuer, audience, now, expiresAt }: Stamp): string {
+export function signToken(
+  key: RingKey,
+  claims: TokenClaims,
+  { type, issuer, audience, now, expiresAt }: Stamp,
+): string {
   if (key.signing === undefined) throw new TypeError(`key ${key.kid} does not sign any more`)
   const issuedAt = Math.floor(now / 1000)
   const payload = {
@@ -74,7 +78,14 @@ export function parseToken(token: string): ParsedToken | undefined {
   const match = headerForm.exec(Buffer.from(header, 'base64url').toString('latin1'))
   if (match === null) return undefined
   const [, algorithm = '', kid = '', type = ''] = match
-  return { algorithm, kid, type: type as TokenType, input: token.slice(0, last), payload, signature: Buffer.from(signature, 'base64url') }
+  return {
+    algorithm,
+    kid,
+    type: type as TokenType,
+    input: token.slice(0, last),
+    payload,
+    signature: Buffer.from(signature, 'base64url'),
+  }
 }
 
 /** Whether unused bits of the last character are zero: each octet string has one encoding (RFC 4648, 3.5). */
@@ -102,7 +113,14 @@ function readClaims(json: string): VerifiedClaims | undefined {
   }
   if (typeof claims !== 'object' || claims === null || Array.isArray(claims)) return undefined
   const { iss, aud, sub, iat, nbf, exp, jti, sid } = claims as Record<string, unknown>
-  if (typeof iss !== 'string' || typeof aud !== 'string' || typeof sub !== 'string' || sub === '' || typeof jti !== 'string') return undefined
+  if (
+    typeof iss !== 'string' ||
+    typeof aud !== 'string' ||
+    typeof sub !== 'string' ||
+    sub === '' ||
+    typeof jti !== 'string'
+  )
+    return undefined
   if (!isTime(iat) || !isTime(nbf) || !isTime(exp) || (sid !== undefined && typeof sid !== 'string')) return undefined
   return freeze(claims) as VerifiedClaims
 }

@@ -9,7 +9,8 @@ test('the migrations go up, down without a trace, and up again', async () => {
   const db = database.connect()
   const sources = [{ module: 'tenants', directory: new URL('../migrations/', import.meta.url) }]
   const migrator = createMigrator({ connect: () => db.connect(), sources, clock: systemClock, log: silentLog })
-  const tables = async () => (await db.query(`select tablename from pg_tables where tablename like 'forge_tenants%'`)).rows
+  const tables = async () =>
+    (await db.query(`select tablename from pg_tables where tablename like 'forge_tenants%'`)).rows
   await migrator.up()
   expect(await tables()).toHaveLength(2)
   await migrator.down()

@@ -13,7 +13,10 @@ import { someone } from './setup.ts'
 function lab(): Feature {
   return defineFeature({
     name: 'lab',
-    permissions: { 'notes.read': { description: 'Read', grantedTo: 'member' }, 'notes.write': { description: 'Write' } },
+    permissions: {
+      'notes.read': { description: 'Read', grantedTo: 'member' },
+      'notes.write': { description: 'Write' },
+    },
     setup: () => ({}),
     authenticator: () => ({
       name: 'test',
@@ -21,13 +24,21 @@ function lab(): Feature {
       authenticate: ({ authorization }) => {
         if (authorization?.scheme !== 'test') return undefined
         const [id = '', scopes] = authorization.value.split(' ')
-        return { kind: 'user' as const, id, ...(scopes !== undefined && { scopes: scopes.split(',').filter((scope) => scope !== '') }) }
+        return {
+          kind: 'user' as const,
+          id,
+          ...(scopes !== undefined && { scopes: scopes.split(',').filter((scope) => scope !== '') }),
+        }
       },
     }),
     routes: () =>
       (['notes.read', 'notes.write'] as const).map((access) =>
         route({
-          method: 'GET', url: `/${access}`, id: access.replace('.', ''), summary: access, access,
+          method: 'GET',
+          url: `/${access}`,
+          id: access.replace('.', ''),
+          summary: access,
+          access,
           data: Type.Object({ tenant_id: Type.String() }),
           handler: ({ tenantId }) => ({ tenant_id: String(tenantId) }),
         }),
@@ -35,7 +46,11 @@ function lab(): Feature {
   })
 }
 
-interface TenantBody { readonly id: string; readonly name: string; readonly version: number }
+interface TenantBody {
+  readonly id: string
+  readonly name: string
+  readonly version: number
+}
 
 let app: TestApp
 beforeAll(async () => {
@@ -43,7 +58,8 @@ beforeAll(async () => {
 })
 afterAll(() => app[Symbol.asyncDispose]())
 
-const as = (id: string, scopes?: string): Client => app.client.with({ headers: { authorization: `Test ${id}${scopes === undefined ? '' : ` ${scopes}`}` } })
+const as = (id: string, scopes?: string): Client =>
+  app.client.with({ headers: { authorization: `Test ${id}${scopes === undefined ? '' : ` ${scopes}`}` } })
 const withoutId = (reply: Reply) => reply.text.replace(/"request_id":"[^"]*"/, '')
 
 async function team(client: Client): Promise<TenantBody> {
@@ -61,7 +77,11 @@ test('an owner makes, reads, renames and deletes a team', async () => {
   const read = await owner.get<TenantBody>(`/api/v1/tenants/${id}`)
   expect(read.headers['etag']).toBe('"1"')
   expect((await owner.get(`/api/v1/tenants/${id}`, { headers: { 'if-none-match': '"1"' } })).status).toBe(304)
-  const renamed = await owner.patch<TenantBody>(`/api/v1/tenants/${id}`, { name: 'New' }, { headers: { 'if-match': '"1"' } })
+  const renamed = await owner.patch<TenantBody>(
+    `/api/v1/tenants/${id}`,
+    { name: 'New' },
+    { headers: { 'if-match': '"1"' } },
+  )
   expect(renamed.body.data).toMatchObject({ name: 'New', version: 2 })
   expect(renamed.headers['etag']).toBe('"2"')
   for (const stale of ['"1"', 'W/"2"', '"2", "3"', 'x', '"99999999999999999999"', '']) {
@@ -79,7 +99,10 @@ test('members are added, promoted and removed; the last owner stays', async () =
   const owner = as(ownerId)
   const { id } = await team(owner)
   const members = `/api/v1/tenants/${id}/members`
-  expect((await owner.post(members, { user_id: memberId })).body.data).toMatchObject({ user_id: memberId, role: 'member' })
+  expect((await owner.post(members, { user_id: memberId })).body.data).toMatchObject({
+    user_id: memberId,
+    role: 'member',
+  })
   expect((await owner.post(members, { user_id: memberId })).status).toBe(409)
   expect((await owner.delete(`${members}/${ownerId}`)).body.error.code).toBe('tenant.last_owner')
   expect((await owner.patch(`${members}/${memberId}`, { role: 'owner' })).status).toBe(200)
@@ -136,9 +159,13 @@ describe('the wall between tenants', () => {
     for (const attempt of attempts) {
       const unknown = await attempt(someone())
       expect([unknown.status, unknown.body.error.code]).toEqual([403, 'tenant.forbidden'])
-      for (const id of [foreign, deleted, foreign.toUpperCase()]) expect(withoutId(await attempt(id))).toBe(withoutId(unknown))
+      for (const id of [foreign, deleted, foreign.toUpperCase()])
+        expect(withoutId(await attempt(id))).toBe(withoutId(unknown))
     }
-    expect((await as(ownerId).get<TenantBody>(`/api/v1/tenants/${foreign}`)).body.data).toMatchObject({ name: 'Team', version: 1 })
+    expect((await as(ownerId).get<TenantBody>(`/api/v1/tenants/${foreign}`)).body.data).toMatchObject({
+      name: 'Team',
+      version: 1,
+    })
     expect((await as(ownerId).get<unknown[]>(`/api/v1/tenants/${foreign}/members`)).body.data).toHaveLength(1)
     expect((await stranger.get<{ id: string }[]>('/api/v1/tenants')).body.data.map(({ id }) => id)).toEqual([mine])
   })
@@ -148,13 +175,23 @@ describe('the wall between tenants', () => {
     const owner = as(ownerId)
     const { id } = await team(owner)
     for (const extra of [
-      { id: someone() }, { kind: 'personal' }, { personal_of: ownerId }, { created_by: someone() }, { version: 7 }, { deleted_at: null }, { role: 'owner' }, { owner_id: someone() },
+      { id: someone() },
+      { kind: 'personal' },
+      { personal_of: ownerId },
+      { created_by: someone() },
+      { version: 7 },
+      { deleted_at: null },
+      { role: 'owner' },
+      { owner_id: someone() },
     ]) {
       expect((await owner.patch(`/api/v1/tenants/${id}`, { name: 'x', ...extra })).status).toBe(422)
       expect((await owner.post('/api/v1/tenants', { name: 'x', ...extra })).status).toBe(422)
     }
     for (const raw of ['{"name":"x","__proto__":{"role":"owner"}}', '{"name":"x","constructor":{"prototype":{}}}']) {
-      expect((await owner.send('PATCH', `/api/v1/tenants/${id}`, raw, { headers: { 'content-type': 'application/json' } })).status).toBeGreaterThanOrEqual(400)
+      expect(
+        (await owner.send('PATCH', `/api/v1/tenants/${id}`, raw, { headers: { 'content-type': 'application/json' } }))
+          .status,
+      ).toBeGreaterThanOrEqual(400)
     }
     expect((await owner.get<TenantBody>(`/api/v1/tenants/${id}`)).body.data.version).toBe(1)
   })
@@ -166,7 +203,17 @@ describe('the wall between tenants', () => {
       const { status } = await owner.get(`/api/v1/tenants/${odd}`)
       expect([odd, status >= 400 && status < 500]).toEqual([odd, true])
     }
-    for (const body of [{}, { name: '' }, { name: 1 }, { name: 'x'.repeat(101) }, { name: 'a\u0000b' }, { name: '\uD800' }, { slug: 'A' }, { slug: '' }, { slug: 5 }]) {
+    for (const body of [
+      {},
+      { name: '' },
+      { name: 1 },
+      { name: 'x'.repeat(101) },
+      { name: 'a\u0000b' },
+      { name: '\uD800' },
+      { slug: 'A' },
+      { slug: '' },
+      { slug: 5 },
+    ]) {
       const { status } = await owner.patch(`/api/v1/tenants/${id}`, body)
       expect([body, status]).toEqual([body, expect.toSatisfy((s: number) => s === 400 || s === 422)])
     }
@@ -202,12 +249,20 @@ test('scopes bound what a credential does, on every route', async () => {
     reader.delete(`/api/v1/tenants/${id}/members/${ownerId}`),
     reader.get('/notes.read', { tenant: id }),
     as(ownerId, 'notes.read').get('/api/v1/tenants'),
-  ]) expect((await attempt).body.error.code).toBe('access.denied')
+  ])
+    expect((await attempt).body.error.code).toBe('access.denied')
   expect((await as(ownerId, '*').get(`/api/v1/tenants/${id}/members`)).status).toBe(200)
 })
 
 test('nobody gets in without signing in', async () => {
-  for (const [method, url] of [['GET', ''], ['POST', ''], ['GET', `/${someone()}`], ['PATCH', `/${someone()}`], ['DELETE', `/${someone()}`], ['GET', `/${someone()}/members`]]) {
+  for (const [method, url] of [
+    ['GET', ''],
+    ['POST', ''],
+    ['GET', `/${someone()}`],
+    ['PATCH', `/${someone()}`],
+    ['DELETE', `/${someone()}`],
+    ['GET', `/${someone()}/members`],
+  ]) {
     expect((await app.client.send(method!, `/api/v1/tenants${url!}`)).status).toBe(401)
   }
 })

@@ -27,13 +27,21 @@ beforeEach(() => {
 const team = async (ownerId = someone()) => ({ ownerId, ...(await here.tenants.create({ name: 'Team', ownerId })) })
 const code = (value: string) => expect.objectContaining({ code: value })
 
+/** The codes that the losers got. */
+const refusals = (results: readonly PromiseSettledResult<unknown>[]) =>
+  new Set(
+    results.flatMap((result) => (result.status === 'rejected' ? [(result.reason as { code?: string }).code] : [])),
+  )
+
 describe('the personal tenant', () => {
   test('commits with the transaction that makes it, or not at all', async () => {
     const userId = someone()
-    await expect(db.tx(async (tx) => {
-      await here.tenants.createPersonal({ userId, name: 'Ada' }, tx)
-      throw new Error('undo')
-    })).rejects.toThrow('undo')
+    await expect(
+      db.tx(async (tx) => {
+        await here.tenants.createPersonal({ userId, name: 'Ada' }, tx)
+        throw new Error('undo')
+      }),
+    ).rejects.toThrow('undo')
     expect(await here.tenants.defaultFor(userId)).toBeNull()
     const tenant = await db.tx((tx) => here.tenants.createPersonal({ userId, name: 'Ada' }, tx))
     expect(tenant).toMatchObject({ name: 'Ada', kind: 'personal', slug: null, version: 1 })
@@ -52,7 +60,9 @@ describe('the personal tenant', () => {
 
   test('exists once per user, however many ask at once', async () => {
     const userId = someone()
-    const results = await Promise.allSettled(Array.from({ length: 20 }, () => here.tenants.createPersonal({ userId, name: 'Ada' })))
+    const results = await Promise.allSettled(
+      Array.from({ length: 20 }, () => here.tenants.createPersonal({ userId, name: 'Ada' })),
+    )
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1)
     expect(await here.tenants.listFor(userId)).toHaveLength(1)
   })
@@ -65,20 +75,29 @@ describe('the personal tenant', () => {
     await expect(here.tenants.removeMember(id, userId)).rejects.toEqual(code('tenant.last_owner'))
   })
 
-  test.each([['   '], ['\u202Eevil'], ['a\u0000b'], ['\uD800'], ['x'.repeat(300)], ['\u200B']])('is made even for a user called %j', async (name) => {
-    const tenant = await here.tenants.createPersonal({ userId: someone(), name })
-    expect(tenant.name).toMatch(/^[^\u202E\0]{1,100}$/)
-  })
+  test.each([['   '], ['\u202Eevil'], ['a\u0000b'], ['\uD800'], ['x'.repeat(300)], ['\u200B']])(
+    'is made even for a user called %j',
+    async (name) => {
+      const tenant = await here.tenants.createPersonal({ userId: someone(), name })
+      expect(tenant.name).toMatch(/^[^\u202E\0]{1,100}$/)
+    },
+  )
 })
 
 describe('teams', () => {
-  test.each([[''], ['  '], ['x'.repeat(101)], ['a\nb'], ['\u202Egpj'], ['\uD800'], ['\u200B\u200B']])('refuse the name %j', async (name) => {
-    expect(() => here.tenants.create({ name, ownerId: someone() })).toThrow(code('tenant.invalid_name'))
-  })
+  test.each([[''], ['  '], ['x'.repeat(101)], ['a\nb'], ['\u202Egpj'], ['\uD800'], ['\u200B\u200B']])(
+    'refuse the name %j',
+    async (name) => {
+      expect(() => here.tenants.create({ name, ownerId: someone() })).toThrow(code('tenant.invalid_name'))
+    },
+  )
 
-  test.each(['ab', '-abc', 'abc-', 'Abc', 'a_b', 'a'.repeat(64), 'äbc', 'a b', 'abc\n'])('refuse the slug %j', async (slug) => {
-    expect(() => here.tenants.create({ name: 'T', slug, ownerId: someone() })).toThrow(code('tenant.invalid_name'))
-  })
+  test.each(['ab', '-abc', 'abc-', 'Abc', 'a_b', 'a'.repeat(64), 'äbc', 'a b', 'abc\n'])(
+    'refuse the slug %j',
+    async (slug) => {
+      expect(() => here.tenants.create({ name: 'T', slug, ownerId: someone() })).toThrow(code('tenant.invalid_name'))
+    },
+  )
 
   test('hold a slug alone while they live, and free it when they are deleted', async () => {
     const slug = `s-${someone().slice(0, 8)}`
@@ -86,7 +105,7 @@ describe('teams', () => {
     const results = await Promise.allSettled(Array.from({ length: 20 }, make))
     const made = results.filter((result) => result.status === 'fulfilled')
     expect(made).toHaveLength(1)
-    for (const result of results) if (result.status === 'rejected') expect(result.reason).toEqual(code('tenant.slug_taken'))
+    expect(refusals(results)).toEqual(new Set(['tenant.slug_taken']))
     await here.tenants.delete(made[0]!.value.id)
     expect((await make()).slug).toBe(slug)
   })
@@ -100,9 +119,11 @@ describe('teams', () => {
 
   test('let one of fifty updates of the same version win', async () => {
     const { id } = await team()
-    const results = await Promise.allSettled(Array.from({ length: 50 }, (_, i) => here.tenants.update(id, { name: `N${i}` }, 1)))
+    const results = await Promise.allSettled(
+      Array.from({ length: 50 }, (_, i) => here.tenants.update(id, { name: `N${i}` }, 1)),
+    )
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1)
-    for (const result of results) if (result.status === 'rejected') expect(result.reason).toEqual(code('tenant.version_mismatch'))
+    expect(refusals(results)).toEqual(new Set(['tenant.version_mismatch']))
   })
 
   test('vanish when deleted, for members and strangers alike', async () => {
@@ -113,17 +134,27 @@ describe('teams', () => {
     expect(await here.tenants.listFor(ownerId)).toEqual([])
     expect(await here.tenants.defaultFor(ownerId)).toBeNull()
     for (const act of [
-      () => here.tenants.get(id), () => here.tenants.members(id), () => here.tenants.update(id, { name: 'x' }), () => here.tenants.delete(id),
-      () => here.tenants.addMember(id, someone(), 'member'), () => here.tenants.changeRole(id, ownerId, 'member'), () => here.tenants.removeMember(id, ownerId),
-      () => here.tenants.get(someone()), () => here.tenants.get('not-an-id'), () => here.tenants.update('x', { name: 'x' }),
-    ]) await expect(act()).rejects.toEqual(code('tenant.forbidden'))
+      () => here.tenants.get(id),
+      () => here.tenants.members(id),
+      () => here.tenants.update(id, { name: 'x' }),
+      () => here.tenants.delete(id),
+      () => here.tenants.addMember(id, someone(), 'member'),
+      () => here.tenants.changeRole(id, ownerId, 'member'),
+      () => here.tenants.removeMember(id, ownerId),
+      () => here.tenants.get(someone()),
+      () => here.tenants.get('not-an-id'),
+      () => here.tenants.update('x', { name: 'x' }),
+    ])
+      await expect(act()).rejects.toEqual(code('tenant.forbidden'))
   })
 
   test('bear the stamp of who acts', async () => {
     const ownerId = someone()
     const admin = someone()
     const { id } = await here.tenants.create({ name: 'T', ownerId })
-    await runWithContext(createContext({ requestId: 'r', actor: userActor(admin) }), () => here.tenants.update(id, { name: 'U' }))
+    await runWithContext(createContext({ requestId: 'r', actor: userActor(admin) }), () =>
+      here.tenants.update(id, { name: 'U' }),
+    )
     const { rows } = await db.query('select created_by, updated_by from forge_tenants where id = $1', [id])
     expect(rows).toEqual([{ created_by: null, updated_by: admin }])
   })
@@ -141,12 +172,19 @@ describe('members', () => {
     expect(await here.tenants.changeRole(id, userId, 'owner')).toMatchObject({ role: 'owner' })
     await here.tenants.removeMember(id, ownerId)
     expect((await here.tenants.members(id)).map((member) => member.userId)).toEqual([userId])
-    for (const act of [() => here.tenants.changeRole(id, ownerId, 'owner'), () => here.tenants.removeMember(id, ownerId)]) {
+    for (const act of [
+      () => here.tenants.changeRole(id, ownerId, 'owner'),
+      () => here.tenants.removeMember(id, ownerId),
+    ]) {
       await expect(act()).rejects.toEqual(code('tenant.member_not_found'))
     }
     memberChanged.unsubscribe(note)
     expect(heard).toEqual(
-      [[userId, 'member'], [userId, 'owner'], [ownerId, null]].map(([user, role]) => ({ tenantId: id, userId: user, role })),
+      [
+        [userId, 'member'],
+        [userId, 'owner'],
+        [ownerId, null],
+      ].map(([user, role]) => ({ tenantId: id, userId: user, role })),
     )
   })
 
@@ -169,7 +207,11 @@ describe('members', () => {
         await (i % 3 === 0 ? tenants.removeMember(id, userId) : tenants.changeRole(id, userId, 'member'))
       }),
     )
-    expect(results.filter((result) => result.status === 'rejected').map((result) => (result.reason as { code: string }).code)).toEqual(['tenant.last_owner'])
+    expect(
+      results
+        .filter((result) => result.status === 'rejected')
+        .map((result) => (result.reason as { code: string }).code),
+    ).toEqual(['tenant.last_owner'])
     expect((await here.tenants.members(id)).filter((member) => member.role === 'owner')).toHaveLength(1)
   })
 })
@@ -193,7 +235,7 @@ describe('memberships', () => {
     const query = vi.fn(db.query.bind(db))
     const counting = replica(withQuery(db, query), clock)
     const { id, ownerId } = await team()
-    const roles = await Promise.all(Array.from({ length: 100 }, () => counting.memberships.roleOf(ownerId, id)))
+    const roles = await Promise.all(Array.from({ length: 100 }, async () => counting.memberships.roleOf(ownerId, id)))
     expect(new Set(roles)).toEqual(new Set(['owner']))
     expect(query).toHaveBeenCalledTimes(1)
   })
@@ -228,14 +270,17 @@ describe('memberships', () => {
     const gate = Promise.withResolvers<void>()
     const held = Promise.withResolvers<void>()
     let hold = true
-    const slow = replica(withQuery(db, async (text, values) => {
-      const result = await db.query(text, values)
-      if (hold) {
-        held.resolve()
-        await gate.promise
-      }
-      return result
-    }), clock)
+    const slow = replica(
+      withQuery(db, async (text, values) => {
+        const result = await db.query(text, values)
+        if (hold) {
+          held.resolve()
+          await gate.promise
+        }
+        return result
+      }),
+      clock,
+    )
     const { id } = await team()
     const userId = someone()
     await here.tenants.addMember(id, userId, 'member')
@@ -266,7 +311,11 @@ describe('access', () => {
     const memberId = someone()
     await here.tenants.addMember(id, memberId, 'member')
     const asked = async (userId: string) =>
-      Promise.all(['tenants.read', 'members.read', 'tenants.manage', 'members.manage', 'notes.write', '__proto__'].map((p) => here.access.can(userActor(userId), p, id)))
+      Promise.all(
+        ['tenants.read', 'members.read', 'tenants.manage', 'members.manage', 'notes.write', '__proto__'].map(
+          async (p) => here.access.can(userActor(userId), p, id),
+        ),
+      )
     expect(await asked(ownerId)).toEqual([true, true, true, true, true, true])
     expect(await asked(memberId)).toEqual([true, true, false, false, false, false])
     expect(await asked(someone())).toEqual([false, false, false, false, false, false])
@@ -282,7 +331,8 @@ describe('access', () => {
 
   test('never gives more than the scopes of the credential, nor more than its owner has', async () => {
     const { id, ownerId } = await team()
-    const can = (scopes: string[], permission: string, userId = ownerId) => here.access.can(userActor(userId, { scopes }), permission, id)
+    const can = (scopes: string[], permission: string, userId = ownerId) =>
+      here.access.can(userActor(userId, { scopes }), permission, id)
     expect(await can(['tenants.read'], 'tenants.read')).toBe(true)
     expect(await can(['tenants.read'], 'tenants.manage')).toBe(false)
     expect(await can([], 'tenants.read')).toBe(false)
@@ -294,6 +344,8 @@ describe('access', () => {
 
 test('requireTenantId never takes the absence of a tenant for all of them', () => {
   expect(() => requireTenantId()).toThrow(code('tenant.required'))
-  runWithContext(createContext({ requestId: 'r' }), () => expect(() => requireTenantId()).toThrow(code('tenant.required')))
+  runWithContext(createContext({ requestId: 'r' }), () =>
+    expect(() => requireTenantId()).toThrow(code('tenant.required')),
+  )
   runWithContext(createContext({ requestId: 'r', tenantId: 't' }), () => expect(requireTenantId()).toBe('t'))
 })

@@ -105,7 +105,10 @@ export function forgeries(material: Material): [name: string, token: unknown][] 
     ['kid object', genuine({ ...header, kid: { toString: kid } })],
     ['kid null', genuine({ ...header, kid: null })],
     ['kid with NUL behind', genuine({ ...header, kid: `${kid}\0` })],
-    ['kid in another case', genuine({ ...header, kid: kid.toUpperCase() === kid ? kid.toLowerCase() : kid.toUpperCase() })],
+    [
+      'kid in another case',
+      genuine({ ...header, kid: kid.toUpperCase() === kid ? kid.toLowerCase() : kid.toUpperCase() }),
+    ],
     ['typ missing', genuine({ alg: algorithm, kid })],
     ['typ JWT', genuine({ ...header, typ: 'JWT' })],
     ['typ of another purpose', genuine({ ...header, typ: 'mfa+jwt' })],
@@ -113,7 +116,10 @@ export function forgeries(material: Material): [name: string, token: unknown][] 
     ['typ in upper case', genuine({ ...header, typ: 'AT+JWT' })],
     ['typ array', genuine({ ...header, typ: ['at+jwt'] })],
     ['header with two algs, none first', genuine(`{"alg":"none","alg":"${algorithm}","kid":"${kid}","typ":"at+jwt"}`)],
-    ['header with two algs, none last', `${b64(`{"alg":"${algorithm}","kid":"${kid}","typ":"at+jwt","alg":"none"}`)}.${p}.${s}`],
+    [
+      'header with two algs, none last',
+      `${b64(`{"alg":"${algorithm}","kid":"${kid}","typ":"at+jwt","alg":"none"}`)}.${p}.${s}`,
+    ],
     ['header with two kids', genuine(`{"alg":"${algorithm}","kid":"x","kid":"${kid}","typ":"at+jwt"}`)],
     ['header with white space', genuine(`{"alg": "${algorithm}","kid":"${kid}","typ":"at+jwt"}`)],
     ['header with a byte order mark', genuine(`\uFEFF${JSON.stringify(header)}`)],
@@ -172,7 +178,10 @@ export function forgeries(material: Material): [name: string, token: unknown][] 
     ['dot behind', `${token}.`],
     ['dot before', `.${token}`],
     ['five parts (JWE)', `${h}.${p}.${s}.${p}.${s}`],
-    ['JWE with dir', `${b64({ alg: 'dir', enc: 'A256GCM', kid })}..${b64(Buffer.alloc(12))}.${p}.${b64(Buffer.alloc(16))}`],
+    [
+      'JWE with dir',
+      `${b64({ alg: 'dir', enc: 'A256GCM', kid })}..${b64(Buffer.alloc(12))}.${p}.${b64(Buffer.alloc(16))}`,
+    ],
     ['JWS in JSON form', JSON.stringify({ payload: p, protected: h, signature: s })],
     ['token inside of a token', genuine({ ...header, cty: 'JWT' }, token)],
     ['look-alike letters', `${h}.${p}.${s}`.replace('e', '\u0435')],
@@ -191,19 +200,29 @@ export function forgeries(material: Material): [name: string, token: unknown][] 
   if (algorithm !== 'HS256') {
     const pem = createPublicKey({ key: publicJwk, format: 'jwk' }).export({ type: 'spki', format: 'pem' }).toString()
     for (const [name, secret] of [
-      ['PEM', pem], ['PEM after white space (CVE-2026-34950)', `\n \t${pem}`], ['PEM without its last line break', pem.trimEnd()],
-      ['PEM on one line', pem.replaceAll('\n', '')], ['JWK text', JSON.stringify(publicJwk)],
-    ] as const) list.push([`HS256 with the public key as secret: ${name}`, hmac(secret)])
+      ['PEM', pem],
+      ['PEM after white space (CVE-2026-34950)', `\n \t${pem}`],
+      ['PEM without its last line break', pem.trimEnd()],
+      ['PEM on one line', pem.replaceAll('\n', '')],
+      ['JWK text', JSON.stringify(publicJwk)],
+    ] as const)
+      list.push([`HS256 with the public key as secret: ${name}`, hmac(secret)])
     for (const member of ['x', 'y', 'n']) {
       const value = publicJwk[member]
-      if (value !== undefined) list.push([`HS256 with JWK ${member} as text`, hmac(value)], [`HS256 with JWK ${member} as bytes`, hmac(Buffer.from(value, 'base64url'))])
+      if (value !== undefined)
+        list.push(
+          [`HS256 with JWK ${member} as text`, hmac(value)],
+          [`HS256 with JWK ${member} as bytes`, hmac(Buffer.from(value, 'base64url'))],
+        )
     }
     const der = createPublicKey({ key: publicJwk, format: 'jwk' }).export({ type: 'spki', format: 'der' })
     list.push(['HS256 with the public key as secret: DER', hmac(der)])
   }
   if (algorithm === 'ES256') {
     const input = `${h}.${p}`
-    const der = sign('sha256', Buffer.from(input), { key: material.privateKey, dsaEncoding: 'der' }).toString('base64url')
+    const der = sign('sha256', Buffer.from(input), { key: material.privateKey, dsaEncoding: 'der' }).toString(
+      'base64url',
+    )
     list.push(['the genuine key, signature in DER', `${input}.${der}`])
   }
   return list
@@ -219,6 +238,12 @@ function ecSigned(h: string, p: string, key: KeyObject, dsaEncoding: 'der' | 'ie
   return `${h}.${p}.${sign('sha256', Buffer.from(`${h}.${p}`), { key, dsaEncoding }).toString('base64url')}`
 }
 
-export function privateKeyOf(algorithm: Algorithm, jwk: Record<string, string>, secretKey: (bytes: Buffer) => KeyObject): KeyObject {
-  return algorithm === 'HS256' ? secretKey(Buffer.from(jwk.k!, 'base64url')) : createPrivateKey({ key: jwk, format: 'jwk' })
+export function privateKeyOf(
+  algorithm: Algorithm,
+  jwk: Record<string, string>,
+  secretKey: (bytes: Buffer) => KeyObject,
+): KeyObject {
+  return algorithm === 'HS256'
+    ? secretKey(Buffer.from(jwk.k!, 'base64url'))
+    : createPrivateKey({ key: jwk, format: 'jwk' })
 }

@@ -17,7 +17,9 @@ test('the key set is public, cacheable, plain, and verifies our tokens', async (
   })
   const set = answer.json<JSONWebKeySet>()
   expect(Object.keys(set)).toEqual(['keys'])
-  expect(set.keys.map((key) => Object.keys(key).sort())).toEqual(Array(2).fill(['alg', 'crv', 'kid', 'kty', 'use', 'x']))
+  expect(set.keys.map((key) => Object.keys(key).sort())).toEqual(
+    Array(2).fill(['alg', 'crv', 'kid', 'kty', 'use', 'x']),
+  )
   const token = await app.get(keysPort).sign({ sub: 'u' }, { type: 'at+jwt', ttlMs: 60_000 })
   const { payload } = await jwtVerify(token, createLocalJWKSet(set), { currentDate: new Date(app.clock.now()) })
   expect(payload.sub).toBe('u')

@@ -42,13 +42,20 @@ async function started(overrides: Parameters<typeof replica>[2] = {}, on: Db = d
   return keys
 }
 const states = async () =>
-  (await db.query<{ state: string; n: number }>('select state, count(*)::int as n from forge_keys_signing_keys group by state order by state')).rows
+  (
+    await db.query<{ state: string; n: number }>(
+      'select state, count(*)::int as n from forge_keys_signing_keys group by state order by state',
+    )
+  ).rows
 
 describe('first boot', () => {
   test('fifty replicas that start together make one active and one next key', async () => {
     const replicas = Array.from({ length: 50 }, () => replica(db, clock))
-    await Promise.all(replicas.map((keys) => keys.sign({ sub: 'u' }, at)))
-    expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }])
+    await Promise.all(replicas.map(async (keys) => keys.sign({ sub: 'u' }, at)))
+    expect(await states()).toEqual([
+      { state: 'active', n: 1 },
+      { state: 'next', n: 1 },
+    ])
     const kids = new Set(await Promise.all(replicas.map(async (keys) => kidOf(await keys.sign({ sub: 'u' }, at)))))
     expect(kids.size).toBe(1)
   })
@@ -68,10 +75,14 @@ describe('first boot', () => {
 
   test('the private half does not lie in the table in clear, and only opens for its own kid', async () => {
     await started()
-    const { rows } = await db.query<{ kid: string; private_jwk: string; public_jwk: object }>('select * from forge_keys_signing_keys')
+    const { rows } = await db.query<{ kid: string; private_jwk: string; public_jwk: object }>(
+      'select * from forge_keys_signing_keys',
+    )
     expect(rows).toHaveLength(2)
     for (const row of rows) expect(Object.keys(row.public_jwk).sort()).toEqual(['alg', 'crv', 'kid', 'kty', 'use', 'x'])
-    await db.query(`update forge_keys_signing_keys set private_jwk = (select private_jwk from forge_keys_signing_keys where state = 'next') where state = 'active'`)
+    await db.query(
+      `update forge_keys_signing_keys set private_jwk = (select private_jwk from forge_keys_signing_keys where state = 'next') where state = 'active'`,
+    )
     await expect(replica(db, clock).start()).rejects.toMatchObject({ code: 'secrets.unreadable' })
   })
 })
@@ -87,7 +98,9 @@ describe('rotation', () => {
     expect(rotation.active).toBe(before.find((key) => key.state === 'next')?.kid)
     expect(kidOf(await keys.sign({ sub: 'u' }, at))).toBe(rotation.active)
     expect((await keys.verify(old, at)).claims.sub).toBe('u')
-    expect((await keys.jwks()).keys.map((key) => key.kid).sort()).toEqual([kidOf(old), rotation.active, rotation.next].sort())
+    expect((await keys.jwks()).keys.map((key) => key.kid).sort()).toEqual(
+      [kidOf(old), rotation.active, rotation.next].sort(),
+    )
   })
 
   test('a retired key verifies until it expires, then verifies no more and leaves the key set', async () => {
@@ -117,24 +130,36 @@ describe('rotation', () => {
     keyRotated.unsubscribe(note)
     expect(results.filter((result) => result.rotated)).toHaveLength(1)
     expect(events).toHaveLength(1)
-    expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }, { state: 'retired', n: 1 }])
+    expect(await states()).toEqual([
+      { state: 'active', n: 1 },
+      { state: 'next', n: 1 },
+      { state: 'retired', n: 1 },
+    ])
   })
 
   test('refuses to use a key that foreign caches cannot know yet, unless told to', async () => {
     const keys = await started()
     await expect(keys.rotate()).rejects.toMatchObject({ code: 'keys.rotation_too_soon', retryAfterMs: 10 * minute })
-    expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }])
+    expect(await states()).toEqual([
+      { state: 'active', n: 1 },
+      { state: 'next', n: 1 },
+    ])
     expect((await keys.rotate({ now: true })).rotated).toBe(true)
   })
 
   test('a rotation inside a transaction that rolls back has not happened', async () => {
     const keys = await started()
     const token = await keys.sign({ sub: 'u' }, at)
-    await expect(db.tx(async (tx) => {
-      expect((await keys.rotate({ now: true }, tx)).rotated).toBe(true)
-      throw new Error('undo')
-    })).rejects.toThrow('undo')
-    expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }])
+    await expect(
+      db.tx(async (tx) => {
+        expect((await keys.rotate({ now: true }, tx)).rotated).toBe(true)
+        throw new Error('undo')
+      }),
+    ).rejects.toThrow('undo')
+    expect(await states()).toEqual([
+      { state: 'active', n: 1 },
+      { state: 'next', n: 1 },
+    ])
     expect(kidOf(await keys.sign({ sub: 'u' }, at))).toBe(kidOf(token))
   })
 
@@ -143,12 +168,21 @@ describe('rotation', () => {
     const old = kidOf(await replicas[0]!.sign({ sub: 'u' }, at))
     clock.jump(clock.now() + 30 * day - minute)
     await clock.advance(30_000)
-    await vi.waitFor(async () => expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }]))
+    await vi.waitFor(async () =>
+      expect(await states()).toEqual([
+        { state: 'active', n: 1 },
+        { state: 'next', n: 1 },
+      ]),
+    )
     await clock.advance(30_000)
     await vi.waitFor(async () => {
       for (const keys of replicas) expect(kidOf(await keys.sign({ sub: 'u' }, at))).not.toBe(old)
     })
-    expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }, { state: 'retired', n: 1 }])
+    expect(await states()).toEqual([
+      { state: 'active', n: 1 },
+      { state: 'next', n: 1 },
+      { state: 'retired', n: 1 },
+    ])
   })
 
   test('erases the private half of a retired key', async () => {
@@ -163,7 +197,12 @@ describe('rotation', () => {
     await keys.rotate({ now: true })
     clock.jump(clock.now() + 2 * day)
     await clock.advance(30_000)
-    await vi.waitFor(async () => expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }]))
+    await vi.waitFor(async () =>
+      expect(await states()).toEqual([
+        { state: 'active', n: 1 },
+        { state: 'next', n: 1 },
+      ]),
+    )
   })
 })
 
@@ -198,17 +237,26 @@ describe('replicas', () => {
       const header = Buffer.from(JSON.stringify({ alg: 'EdDSA', kid: `kid${i}`, typ: 'at+jwt' })).toString('base64url')
       return await keys.verify(`${header}.${payload}.${signature}`, at)
     })
-    for (const result of await Promise.allSettled(attempts)) expect(result).toMatchObject({ status: 'rejected', reason: { code: 'auth.token_invalid' } })
+    for (const result of await Promise.allSettled(attempts))
+      expect(result).toMatchObject({ status: 'rejected', reason: { code: 'auth.token_invalid' } })
     expect(reads).toHaveBeenCalledTimes(1)
     await clock.advance(5_000)
-    await expect((async () => keys.verify(`${Buffer.from('{"alg":"EdDSA","kid":"k","typ":"at+jwt"}').toString('base64url')}.${payload}.${signature}`, at))()).rejects.toThrow()
+    await expect(
+      (async () =>
+        keys.verify(
+          `${Buffer.from('{"alg":"EdDSA","kid":"k","typ":"at+jwt"}').toString('base64url')}.${payload}.${signature}`,
+          at,
+        ))(),
+    ).rejects.toThrow()
     expect(reads).toHaveBeenCalledTimes(2)
   })
 
   test('keep signing and verifying with known keys while the database is away; unknown kids get 503', async () => {
     let down = false
     const other = database.connect()
-    const flaky = withQuery(other, (text, values) => (down ? Promise.reject(new Error('down')) : other.query(text, values)))
+    const flaky = withQuery(other, (text, values) =>
+      down ? Promise.reject(new Error('down')) : other.query(text, values),
+    )
     const keys = replica(flaky, clock)
     const token = await keys.sign({ sub: 'u' }, at)
     const foreign = await started()
@@ -217,7 +265,8 @@ describe('replicas', () => {
     const unknown = await foreign.sign({ sub: 'new' }, at)
     down = true
     expect((await keys.verify(token, at)).claims.sub).toBe('u')
-    for (let i = 0; i < 3; i++) await expect((async () => keys.verify(unknown, at))()).rejects.toMatchObject({ code: 'keys.unavailable' })
+    for (let i = 0; i < 3; i++)
+      await expect((async () => keys.verify(unknown, at))()).rejects.toMatchObject({ code: 'keys.unavailable' })
     down = false
     await clock.advance(5_000)
     expect((await keys.verify(unknown, at)).claims.sub).toBe('new')
@@ -252,7 +301,10 @@ describe('revoke', () => {
     const next = (await keys.list()).find((key) => key.state === 'next')!
     await keys.revoke(next.kid)
     expect((await keys.list()).map((key) => key.kid)).not.toContain(next.kid)
-    expect(await states()).toEqual([{ state: 'active', n: 1 }, { state: 'next', n: 1 }])
+    expect(await states()).toEqual([
+      { state: 'active', n: 1 },
+      { state: 'next', n: 1 },
+    ])
     await expect(keys.revoke('nobody')).rejects.toMatchObject({ code: 'keys.unknown' })
   })
 })
@@ -264,10 +316,16 @@ describe('algorithms', () => {
     expect(decodeProtectedHeader(token)).toEqual({ alg: algorithm, kid: expect.any(String), typ: 'at+jwt' })
     await keys.rotate({ now: true })
     const fresh = replica(database.connect(), clock, { algorithm })
-    expect((await fresh.verify(token, at)).claims).toMatchObject({ sub: 'u', sid: 's', iss: options.issuer, aud: options.audience })
+    expect((await fresh.verify(token, at)).claims).toMatchObject({
+      sub: 'u',
+      sid: 's',
+      iss: options.issuer,
+      aud: options.audience,
+    })
     const jwks = (await keys.jwks()).keys
     expect(jwks).toHaveLength(algorithm === 'HS256' ? 0 : 3)
-    for (const jwk of jwks) for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) expect(jwk).not.toHaveProperty(secret)
+    for (const jwk of jwks)
+      for (const secret of ['d', 'p', 'q', 'dp', 'dq', 'qi', 'k']) expect(jwk).not.toHaveProperty(secret)
   })
 
   test('a change of algorithm takes effect with the next rotation, both kinds side by side', async () => {
@@ -287,19 +345,30 @@ test('a foreign JOSE library verifies every token from the served key set over a
   const server = createServer((_, response) => void keys.jwks().then((set) => response.end(JSON.stringify(set))))
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
   // Loads once and never again: only a key that was published before its first use can be found.
-  const remote = createRemoteJWKSet(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), { cacheMaxAge: Infinity, cooldownDuration: Infinity })
+  const remote = createRemoteJWKSet(new URL(`http://127.0.0.1:${(server.address() as AddressInfo).port}/`), {
+    cacheMaxAge: Infinity,
+    cooldownDuration: Infinity,
+  })
   const kids = new Set<string>()
   try {
     for (let hour = 0; hour < 30; hour++) {
       const token = await keys.sign({ sub: `user-${hour}` }, { ...at, ttlMs: 60 * minute })
       const { payload, protectedHeader } = await jwtVerify(token, remote, {
-        issuer: options.issuer, audience: options.audience, typ: 'at+jwt', algorithms: ['EdDSA'], currentDate: new Date(clock.now()),
+        issuer: options.issuer,
+        audience: options.audience,
+        typ: 'at+jwt',
+        algorithms: ['EdDSA'],
+        currentDate: new Date(clock.now()),
       })
       expect(payload.sub).toBe(`user-${hour}`)
       kids.add(protectedHeader.kid!)
       clock.jump(clock.now() + 60 * minute)
       await clock.advance(30_000)
-      await vi.waitFor(async () => expect((await keys.list()).find((key) => key.state === 'active')!.activatedAt!.getTime()).toBeGreaterThan(clock.now() - day))
+      await vi.waitFor(async () =>
+        expect((await keys.list()).find((key) => key.state === 'active')!.activatedAt!.getTime()).toBeGreaterThan(
+          clock.now() - day,
+        ),
+      )
       await keys.jwks()
     }
   } finally {

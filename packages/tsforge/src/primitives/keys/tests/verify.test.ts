@@ -52,7 +52,14 @@ async function materialOf(token: string, algorithm: Algorithm): Promise<Material
   const { kid, public_jwk, private_jwk } = rows[0]!
   const jwk = JSON.parse(secrets.open('keys', private_jwk, kid).toString()) as Record<string, string>
   const { port } = server.address() as AddressInfo
-  return { token, algorithm, kid, publicJwk: public_jwk, privateKey: privateKeyOf(algorithm, jwk, createSecretKey), listener: `http://127.0.0.1:${port}` }
+  return {
+    token,
+    algorithm,
+    kid,
+    publicJwk: public_jwk,
+    privateKey: privateKeyOf(algorithm, jwk, createSecretKey),
+    listener: `http://127.0.0.1:${port}`,
+  }
 }
 
 /** With another character in the middle of the signature. */
@@ -62,7 +69,11 @@ function tampered(token: string): string {
 }
 
 /** Outcome in words, whether thrown or rejected. */
-async function outcome(keys: RunningKeys, token: unknown, expected: Parameters<RunningKeys['verify']>[1] = at): Promise<string> {
+async function outcome(
+  keys: RunningKeys,
+  token: unknown,
+  expected: Parameters<RunningKeys['verify']>[1] = at,
+): Promise<string> {
   try {
     return (await keys.verify(token as string, expected)).claims.sub
   } catch (error) {
@@ -83,10 +94,14 @@ describe.each(algorithms)('forged %s tokens', (algorithm) => {
     expect(await outcome(keys, token)).toBe('user')
     const refused: Record<string, string> = {}
     for (const [name, forged] of list) {
-      expect(forged, name).not.toBe(token)
+      expect([name, forged]).not.toEqual([name, token])
       refused[name] = await outcome(keys, forged)
     }
-    expect(refused).toEqual(Object.fromEntries(list.map(([name]) => [name, name === 'expired' ? 'auth.token_expired' : 'auth.token_invalid'])))
+    expect(refused).toEqual(
+      Object.fromEntries(
+        list.map(([name]) => [name, name === 'expired' ? 'auth.token_expired' : 'auth.token_invalid']),
+      ),
+    )
     expect(requests).toBe(0)
     expect(await outcome(keys, token)).toBe('user')
     expect(({} as Record<string, unknown>).sub).toBeUndefined()
@@ -107,21 +122,33 @@ test('whatever we accept of mutated tokens, jose accepts as well, and the same c
   const { genuine, claims } = forge(material)
   const publicKey = createPublicKey(material.privateKey)
   const seconds = Math.floor(clock.now() / 1000)
-  const mostly = <T, U>(usual: T, other: fc.Arbitrary<U>) => fc.oneof({ weight: 12, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: other })
-  const time = fc.oneof(fc.integer({ min: seconds - 20, max: seconds + 20 }), fc.constantFrom(undefined, null, '1', -1, 1.5, seconds + 900, Number.MAX_SAFE_INTEGER))
+  const mostly = <T, U>(usual: T, other: fc.Arbitrary<U>) =>
+    fc.oneof({ weight: 12, arbitrary: fc.constant(usual) }, { weight: 1, arbitrary: other })
+  const time = fc.oneof(
+    fc.integer({ min: seconds - 20, max: seconds + 20 }),
+    fc.constantFrom(undefined, null, '1', -1, 1.5, seconds + 900, Number.MAX_SAFE_INTEGER),
+  )
   const change = fc.record({
     claims: fc.record({
-      exp: mostly(seconds + 900, time), nbf: mostly(seconds, time), iat: mostly(seconds, time),
+      exp: mostly(seconds + 900, time),
+      nbf: mostly(seconds, time),
+      iat: mostly(seconds, time),
       iss: mostly(options.issuer, fc.constantFrom('x', undefined, 1)),
       aud: mostly(options.audience, fc.constantFrom('x', undefined, [options.audience])),
       sub: mostly('user', fc.constantFrom('', undefined, 7)),
       extra: fc.jsonValue(),
     }),
-    header: fc.record({ alg: mostly('EdDSA', fc.constantFrom('none', 'HS256')), kid: fc.constant(material.kid), typ: mostly('at+jwt', fc.constantFrom('JWT', 'at+JWT')), crit: mostly(undefined, fc.constant(['x'])) }),
+    header: fc.record({
+      alg: mostly('EdDSA', fc.constantFrom('none', 'HS256')),
+      kid: fc.constant(material.kid),
+      typ: mostly('at+jwt', fc.constantFrom('JWT', 'at+JWT')),
+      crit: mostly(undefined, fc.constant(['x'])),
+    }),
     cut: mostly(undefined, fc.nat({ max: 400 })),
     insert: mostly(undefined, fc.tuple(fc.nat({ max: 400 }), fc.string({ minLength: 1, maxLength: 2 }))),
   })
   let accepted = 0
+  const codes = new Set<string | undefined>()
   await fc.assert(
     fc.asyncProperty(change, async (c) => {
       let mutated = genuine(c.header, { ...claims, ...c.claims })
@@ -131,10 +158,15 @@ test('whatever we accept of mutated tokens, jose accepts as well, and the same c
       try {
         ours = await keys.verify(mutated, at)
       } catch (error) {
-        expect((error as { code: string }).code).toMatch(/^auth\.token_(invalid|expired)$/)
+        codes.add((error as { code?: string }).code)
       }
       const theirs = await jwtVerify(mutated, publicKey, {
-        issuer: options.issuer, audience: options.audience, typ: 'at+jwt', algorithms: ['EdDSA'], currentDate: new Date(clock.now()), clockTolerance: 5,
+        issuer: options.issuer,
+        audience: options.audience,
+        typ: 'at+jwt',
+        algorithms: ['EdDSA'],
+        currentDate: new Date(clock.now()),
+        clockTolerance: 5,
         requiredClaims: ['exp', 'iat', 'nbf', 'sub'],
       }).catch(() => undefined)
       if (ours === undefined) return
@@ -144,6 +176,7 @@ test('whatever we accept of mutated tokens, jose accepts as well, and the same c
     { numRuns: 1500 },
   )
   expect(accepted).toBeGreaterThan(300)
+  expect([...codes].sort()).toEqual(['auth.token_expired', 'auth.token_invalid'])
 })
 
 test('a token is good from its issue to its expiry, give or take the leeway', async () => {
@@ -170,7 +203,8 @@ test('tokens of one purpose or audience are refused for every other, cached or n
   for (let round = 0; round < 2; round++) {
     for (const made of purposes) {
       const token = await keys.sign({ sub: made }, { ...at, type: made })
-      for (const asked of purposes) expect(await outcome(keys, token, { type: asked })).toBe(made === asked ? made : 'auth.token_invalid')
+      for (const asked of purposes)
+        expect(await outcome(keys, token, { type: asked })).toBe(made === asked ? made : 'auth.token_invalid')
       expect(await outcome(keys, token, { type: made, audience: 'other' })).toBe('auth.token_invalid')
       const foreign = await keys.sign({ sub: 'f' }, { ...at, type: made, audience: 'other' })
       expect(await outcome(keys, foreign, { type: made })).toBe('auth.token_invalid')
@@ -233,7 +267,9 @@ describe('the cache of verified tokens', () => {
 
   test('stays within its bounds and forgets what is not asked for', async () => {
     const { keys } = await fresh('HS256', { cacheEntries: 10 })
-    const tokens = await Promise.all(Array.from({ length: 11 }, (_, i) => keys.sign({ sub: `u${i}`, sid: 's' }, at)))
+    const tokens = await Promise.all(
+      Array.from({ length: 11 }, async (_, i) => keys.sign({ sub: `u${i}`, sid: 's' }, at)),
+    )
     for (const token of tokens.slice(0, 10)) await keys.verify(token, at)
     const first = await keys.verify(tokens[0]!, at)
     await keys.verify(tokens[10]!, at)
@@ -257,8 +293,8 @@ describe('the cache of verified tokens', () => {
 
   test('forgets the tokens of one session, or those that match', async () => {
     const { keys } = await fresh()
-    const [a1, a2, b] = await Promise.all(['a', 'a', 'b'].map((sid) => keys.sign({ sub: sid, sid }, at)))
-    const seen = await Promise.all([a1!, a2!, b!].map((token) => keys.verify(token, at)))
+    const [a1, a2, b] = await Promise.all(['a', 'a', 'b'].map(async (sid) => keys.sign({ sub: sid, sid }, at)))
+    const seen = await Promise.all([a1!, a2!, b!].map(async (token) => keys.verify(token, at)))
     keys.forget('a')
     expect(keys.cache.size).toBe(1)
     expect(keys.verify(b!, at)).toBe(seen[2])
