@@ -28,6 +28,7 @@ import { endSession, endSessions, liveSessions } from './sessions.ts'
 import { disable, enable } from './status.ts'
 import { startSweeping, sweep } from './sweep.ts'
 import { createThrottle } from './throttle.ts'
+import { accessType } from './tokens.ts'
 import type { TokenPair } from './tokens.ts'
 import { within } from './transaction.ts'
 import { findUser } from './user-repository.ts'
@@ -137,6 +138,8 @@ export function createAccounts(given: AccountsParts): RunningAccounts {
     enable: (userId, tx) => enable(parts, userId, tx),
     sweep: () => sweep(parts),
     async start() {
+      // A life that the keys refuse would otherwise show at the first login.
+      await keys.sign({ sub: 'start' }, { type: accessType, ttlMs: options.accessTtlMs })
       await parts.revocations.start()
       stopSweeping = startSweeping(parts)
     },

@@ -1,23 +1,23 @@
 import type { Hasher } from './hasher.ts'
+import { hashFloor } from './options.ts'
 
 /** Parameters of Argon2id (RFC 9106). */
 export interface Argon2Settings {
   readonly memoryBytes: number
   readonly passes: number
   readonly lanes: number
-  /** Allows less than the floor. For tests. */
+  /** Allows less than `hashFloor`. For tests. */
   readonly insecure?: boolean
 }
-
-/** OWASP's least: 19 MiB, 2 passes, 1 lane. */
-const floor = { memoryBytes: 19 * 1024 * 1024, passes: 2, lanes: 1 }
 
 const phc = /^\$argon2id\$v=19\$m=(\d+),t=(\d+),p=(\d+)\$/
 
 /** Argon2id by `@node-rs/argon2`, loaded at the first hash: 16 bytes of salt, 32 of output. */
 export function createArgon2(settings: Argon2Settings): Hasher {
   const weak =
-    settings.memoryBytes < floor.memoryBytes || settings.passes < floor.passes || settings.lanes < floor.lanes
+    settings.memoryBytes < hashFloor.memoryBytes ||
+    settings.passes < hashFloor.passes ||
+    settings.lanes < hashFloor.lanes
   if (weak && settings.insecure !== true) {
     throw new RangeError(
       'Argon2id below 19 MiB of memory, 2 passes and 1 lane is refused; raise FORGE_ACCOUNTS_HASH_MEMORY and FORGE_ACCOUNTS_HASH_PASSES',

@@ -1,5 +1,5 @@
 import { field } from '../../kernel/options.ts'
-import type { OptionsSchema } from '../../kernel/options.ts'
+import type { OptionsSchema, Siblings } from '../../kernel/options.ts'
 
 export interface AccountsOptions {
   readonly accessTtlMs: number
@@ -15,6 +15,16 @@ export interface AccountsOptions {
   readonly hashQueue: number
   readonly hashInsecure: boolean
 }
+
+/** OWASP's least for Argon2id. */
+export const hashFloor: { readonly memoryBytes: number; readonly passes: number; readonly lanes: number } = {
+  memoryBytes: 19 * 1024 * 1024,
+  passes: 2,
+  lanes: 1,
+}
+
+const floor = (reached: boolean, { hashInsecure }: Siblings, complaint: string): string | undefined =>
+  reached || hashInsecure === true ? undefined : complaint
 
 export const accountsOptions: OptionsSchema<AccountsOptions> = {
   accessTtlMs: field.duration('FORGE_ACCOUNTS_ACCESS_TTL', {
@@ -44,13 +54,20 @@ export const accountsOptions: OptionsSchema<AccountsOptions> = {
     min: 1,
     max: 1000,
   }),
+  hashInsecure: field.boolean('FORGE_ACCOUNTS_HASH_INSECURE', {
+    doc: 'Allows hashes weaker than 19 MiB, 2 passes, 1 lane. Only in the environment "test".',
+    default: false,
+    production: (value) => (value ? 'must not be set in production' : undefined),
+  }),
   hashMemoryBytes: field.bytes('FORGE_ACCOUNTS_HASH_MEMORY', {
     doc: 'Argon2id: memory of one hash.',
     default: '64mb',
+    check: (value, siblings) => floor(value >= hashFloor.memoryBytes, siblings, 'must be at least 19mb'),
     min: '64kb',
     max: '1gb',
   }),
   hashPasses: field.integer('FORGE_ACCOUNTS_HASH_PASSES', {
+    check: (value, siblings) => floor(value >= hashFloor.passes, siblings, 'must be at least 2'),
     doc: 'Argon2id: passes over the memory.',
     default: 3,
     min: 1,
@@ -69,10 +86,5 @@ export const accountsOptions: OptionsSchema<AccountsOptions> = {
     default: 128,
     min: 0,
     max: 10_000,
-  }),
-  hashInsecure: field.boolean('FORGE_ACCOUNTS_HASH_INSECURE', {
-    doc: 'Allows hashes weaker than 19 MiB, 2 passes, 1 lane. Only in the environment "test".',
-    default: false,
-    production: (value) => (value ? 'must not be set in production' : undefined),
   }),
 }

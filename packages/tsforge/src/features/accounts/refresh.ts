@@ -69,7 +69,6 @@ async function rotate(
     tenantId,
     now,
     refreshExpiresAt: expiresAt,
-    sessionEndsAt: absoluteExpiresAt,
   })
   const next = hashRefreshToken(pair.refreshToken)
   await insertRefresh(tx, { hash: next, sessionId, issuedAt: now, expiresAt })

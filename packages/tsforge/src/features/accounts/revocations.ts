@@ -4,9 +4,9 @@ import type { Db } from '../../primitives/db/index.ts'
 import { readRevocations, revocationsChannel } from './revocation-repository.ts'
 
 /** How often the database is asked although nobody has called. */
-export const pollMs = 2_000
+const pollMs = 2_000
 /** Knowledge older than this is not trusted: sessions are then looked up one by one. With the poll, below 5 s. */
-export const staleMs = 4_000
+const staleMs = 4_000
 /** Beyond the life of the last access token: clock leeway, and then some. */
 export const marginMs: number = 5 * 60_000
 
@@ -64,7 +64,6 @@ export class Revocations {
 
   async start(): Promise<void> {
     const { clock, db, log } = this.#settings
-    this.#timer = clock.every(pollMs, () => void this.sync())
     const wake = (): void => void this.sync()
     // Listening first: what is revoked between the two is then seen twice and not never.
     if (db.capabilities.listen) {
@@ -74,6 +73,11 @@ export class Revocations {
       })
     }
     await this.sync()
+    const poll = (): void => {
+      // Counted from the end of the last one: a slow database is not asked faster than it answers.
+      this.#timer = clock.after(pollMs, () => void this.sync().then(() => this.#timer !== undefined && poll()))
+    }
+    poll()
   }
 
   async stop(): Promise<void> {

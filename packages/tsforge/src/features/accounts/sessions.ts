@@ -46,7 +46,6 @@ export async function openSession(
     tenantId,
     now,
     refreshExpiresAt: expiresAt,
-    sessionEndsAt: absoluteExpiresAt,
   })
   await insertSession(tx, session)
   await insertRefresh(tx, {

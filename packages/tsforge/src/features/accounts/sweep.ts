@@ -30,13 +30,18 @@ async function drain(removeSome: (limit: number) => Promise<number>): Promise<vo
 /** Sweeps every minute, one run at a time. Returns what stops it. */
 export function startSweeping(parts: Parts): () => Promise<void> {
   let running: Promise<void> | undefined
-  const timer: Timer = parts.clock.every(everyMs, () => {
-    running ??= sweep(parts)
-      .catch((error: unknown) => parts.log.warn({ err: error }, 'sweeping accounts failed'))
-      .finally(() => (running = undefined))
-  })
+  let timer: Timer | undefined
+  const wait = (): void => {
+    timer = parts.clock.after(everyMs, () => {
+      running = sweep(parts)
+        .catch((error: unknown) => parts.log.warn({ err: error }, 'sweeping accounts failed'))
+        .finally(() => timer !== undefined && wait())
+    })
+  }
+  wait()
   return async () => {
-    timer.cancel()
+    timer?.cancel()
+    timer = undefined
     await running
   }
 }

@@ -23,18 +23,16 @@ export interface PairValues {
   /** Tenant that the token names, if any. */
   readonly tenantId: string | null
   readonly now: Date
+  /** Also when the session ends unless it is used: the access token does not outlive it. */
   readonly refreshExpiresAt: Date
-  readonly sessionEndsAt: Date
 }
 
 /** Makes a pair. Nothing is stored. */
 export async function issuePair({ keys, options }: Parts, values: PairValues): Promise<TokenPair> {
   const now = values.now.getTime()
-  // An access token never outlives its session; whole seconds, as JWT counts.
-  const ttlMs = Math.max(
-    1_000,
-    Math.floor(Math.min(options.accessTtlMs, values.sessionEndsAt.getTime() - now) / 1_000) * 1_000,
-  )
+  // Whole seconds, as JWT counts.
+  const lifeMs = Math.min(options.accessTtlMs, values.refreshExpiresAt.getTime() - now)
+  const ttlMs = Math.max(1_000, Math.floor(lifeMs / 1_000) * 1_000)
   const claims = {
     sub: values.userId,
     sid: values.sessionId,

@@ -241,3 +241,20 @@ test('takes no token that names no session, and none of another type', async () 
   )
   expect(await ask(one, elsewhere)).toBe('auth.token_invalid')
 })
+
+test('sweeps by itself, every minute', async () => {
+  const { user } = await someone(one.accounts)
+  await world.db.query(
+    `update forge_accounts_sessions set expires_at = created_at - interval '2 days' where user_id = $1`,
+    [user.id],
+  )
+  await world.clock.advance(minute)
+  await until(
+    async () =>
+      (await world.db.query('select 1 from forge_accounts_sessions where user_id = $1', [user.id])).rows.length === 0,
+  )
+})
+
+test('refuses to start with a token life that the keys would refuse at the first login', async () => {
+  await expect(world.replica({ accessTtlMs: 61 * minute })).rejects.toThrow(RangeError)
+})
