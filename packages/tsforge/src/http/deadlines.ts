@@ -1,4 +1,4 @@
-import type { Clock } from '../kernel/clock.ts'
+import type { Clock, Timer } from '../kernel/clock.ts'
 
 /** Something that must end by a certain time. Linked into its queue, so that ending costs nothing. */
 export interface Expiring {
@@ -26,6 +26,11 @@ export class Deadlines {
     if (queue === undefined) this.#queues.set(limitMs, (queue = new Queue(this.#clock, limitMs)))
     return queue
   }
+
+  /** Ends all timers; what still waits will not expire any more. */
+  stop(): void {
+    for (const queue of this.#queues.values()) queue.stop()
+  }
 }
 
 export class Queue {
@@ -33,7 +38,7 @@ export class Queue {
   readonly #limitMs: number
   #head: Expiring | undefined = undefined
   #tail: Expiring | undefined = undefined
-  #armed = false
+  #timer: Timer | undefined = undefined
 
   constructor(clock: Clock, limitMs: number) {
     this.#clock = clock
@@ -46,7 +51,7 @@ export class Queue {
     if (this.#tail === undefined) this.#head = item
     else this.#tail.next = item
     this.#tail = item
-    if (!this.#armed) this.#arm(item.deadline)
+    if (this.#timer === undefined) this.#arm(item.deadline)
   }
 
   /** Safe to call for an item that is in no queue. */
@@ -60,13 +65,17 @@ export class Queue {
     item.previous = item.next = undefined
   }
 
+  stop(): void {
+    this.#timer?.cancel()
+    this.#timer = undefined
+  }
+
   #arm(deadline: number): void {
-    this.#armed = true
-    this.#clock.after(Math.max(1, deadline - this.#clock.monotonic()), () => this.#fire())
+    this.#timer = this.#clock.after(Math.max(1, deadline - this.#clock.monotonic()), () => this.#fire())
   }
 
   #fire(): void {
-    this.#armed = false
+    this.#timer = undefined
     const now = this.#clock.monotonic()
     while (this.#head !== undefined && this.#head.deadline <= now) {
       const item = this.#head

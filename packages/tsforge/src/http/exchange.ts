@@ -89,7 +89,7 @@ export class Exchange implements Expiring {
     if (this.#aborter === undefined) {
       const aborter = (this.#aborter = new AbortController())
       if (this.answered || this.res.destroyed) aborter.abort()
-      else this.res.once('close', () => (this.answered && this.res.writableFinished ? undefined : aborter.abort(httpErrors.error('http.timeout'))))
+      else this.res.once('close', () => (this.answered && this.res.writableFinished ? undefined : aborter.abort()))
     }
     return this.#aborter.signal
   }
@@ -154,6 +154,8 @@ export class Exchange implements Expiring {
       if (!(thrown instanceof ForgeError)) this.site.log.warn({ err: thrown, request_id: this.id, route: this.route.template }, 'request failed after it was answered')
       return
     }
+    // A handler that gave up because its caller had gone is no failure.
+    if (this.res.destroyed) return this.abandon()
     if (this.res.headersSent) {
       this.res.destroy()
       return this.#handOver()

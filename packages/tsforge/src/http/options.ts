@@ -92,7 +92,7 @@ export const httpOptions: OptionsSchema<HttpOptions> = {
 export function refuseOrigin(origin: string): string | undefined {
   if (origin === '*') return undefined
   const parsed = URL.canParse(origin) ? new URL(origin) : undefined
-  if (parsed === undefined || parsed.origin !== origin || !/^https?:$/.test(parsed.protocol)) {
+  if (parsed === undefined || parsed.origin !== origin || origin.includes('*') || !/^https?:$/.test(parsed.protocol)) {
     return `"${origin.slice(0, 100)}" is not an exact origin such as https://app.example.com`
   }
   return undefined

@@ -131,7 +131,7 @@ function invoke(exchange: Exchange, rawBody: unknown, nodes: number): void {
   let body: unknown
   if (route.takesBody) body = route.body!.check(rawBody === undefined ? missing(exchange) : rawBody, unit.locale, nodes)
   else if (rawBody !== undefined) route.body!.check(rawBody, unit.locale, nodes)
-  const params = route.params === undefined ? undefined : checkText(route.params, request.params as Query, unit.locale)
+  const params = route.params === undefined ? undefined : checkParams(route.params, request.params as Query, unit.locale)
   const query = route.query === undefined ? undefined : checkQuery(route.query, request.query as Query, unit.locale)
   if (isPromise(body) || isPromise(params) || isPromise(query)) {
     exchange.wait()
@@ -146,6 +146,12 @@ function invoke(exchange: Exchange, rawBody: unknown, nodes: number): void {
 function missing(exchange: Exchange): never {
   if (exchange.hasBody) throw httpErrors.error('http.body_malformed', { meta: { reason: 'empty' } })
   throw httpErrors.error('http.body_malformed', { meta: { reason: 'missing' } })
+}
+
+/** `/notes/` is another address than `/notes/:id`, although the router would take the empty part for an id. */
+function checkParams(input: TextInput, params: Query, locale: string): unknown {
+  for (const name in params) if (params[name] === '') throw httpErrors.error('http.not_found')
+  return checkText(input, params, locale)
 }
 
 function checkQuery(input: TextInput, query: Query, locale: string): unknown {

@@ -54,7 +54,7 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   checkRoutes(settings, all)
   let closing = false
   const site = createSite(settings, () => closing)
-  const app = createFastify(site)
+  const app = createFastify(site, all)
   const { server } = app
   const sockets = new Set<Socket>()
   server.maxConnections = options.maxConnections
@@ -97,6 +97,7 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
       })
       await app.close()
       cut.cancel()
+      site.deadlines.stop()
     },
   }
 }
@@ -112,8 +113,10 @@ async function stopAccepting(server: FastifyInstance['server'], sockets: Readonl
   for (const socket of sockets) if (inFlight(socket).length === 0) socket.destroySoon()
 }
 
-function createFastify(site: Site): FastifyInstance {
+function createFastify(site: Site, routes: readonly Route[]): FastifyInstance {
   const { options } = site
+  // Longer than anything legal takes: what moves no byte for so long is a caller who does not read.
+  const silenceMs = 2 * Math.max(options.receiveTimeoutMs, options.keepAliveMs, options.requestTimeoutMs, ...routes.map((route) => route.limits?.timeoutMs ?? 0))
   const badTarget = compileMissing(site, '', () => undefined)
   const app = fastify({
     logger: false,
@@ -124,6 +127,7 @@ function createFastify(site: Site): FastifyInstance {
     exposeHeadRoutes: false,
     bodyLimit: options.bodyLimitBytes,
     requestTimeout: options.receiveTimeoutMs,
+    connectionTimeout: silenceMs,
     keepAliveTimeout: options.keepAliveMs,
     maxRequestsPerSocket: options.maxRequestsPerSocket,
     routerOptions,

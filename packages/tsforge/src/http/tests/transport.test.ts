@@ -1,5 +1,6 @@
+import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { route } from '../index.ts'
+import { reply, route } from '../index.ts'
 import { Type } from '../schema.ts'
 import { closeLabs, lab } from './fixture.ts'
 import type { Lab, LabSettings } from './fixture.ts'
@@ -103,7 +104,6 @@ describe('limits', () => {
 
   it('writes one line for a caller who leaves in the middle of a body', async () => {
     const { origin, lines } = await serve()
-    const { connect } = await import('node:net')
     const socket = connect(Number(new URL(origin).port), '127.0.0.1')
     socket.write('POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"te')
     await until(() => lines.length === 0 && socket.bytesWritten > 0)
@@ -111,6 +111,71 @@ describe('limits', () => {
     socket.destroy()
     await until(() => lines.length === 2)
     expect(lines[1]).toMatchObject({ status: 499, aborted: true, route: '/echo' })
+  })
+})
+
+describe('a handler', () => {
+  it('sees its signal abort when the caller leaves; one line, no error in the log', async () => {
+    let aborted = false
+    let arrive = (): void => {}
+    const arrived = new Promise<void>((resolve) => (arrive = resolve))
+    const wait = route({
+      method: 'GET', url: '/wait', id: 'wait', summary: 'Wait', access: 'public', data: Type.Object({}),
+      handler: ({ signal }) => new Promise<object>((_resolve, reject) => {
+        signal.addEventListener('abort', () => {
+          aborted = true
+          reject(signal.reason as Error)
+        })
+        arrive()
+      }),
+    })
+    const { http, lines, logged, metrics } = await lab([wait])
+    const origin = await http.listen({ host: '127.0.0.1', port: 0 })
+    const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+    socket.write('GET /wait HTTP/1.1\r\nHost: a\r\n\r\n')
+    await arrived
+    socket.destroy()
+    await until(() => lines.length === 1)
+    expect([aborted, lines[0]!['status'], lines[0]!['aborted'], logged]).toEqual([true, 499, true, []])
+    expect(metrics.render()).toContain('http_requests_in_flight 0')
+  })
+
+  it('may take the reply into its own hands; the books are kept all the same', async () => {
+    const stream = route({
+      method: 'GET', url: '/stream', id: 'stream', summary: 'Stream', access: 'public', data: null,
+      handler: ({ raw: { reply } }) => {
+        reply.hijack()
+        reply.raw.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' })
+        reply.raw.write('data: 1\n\n')
+        reply.raw.end('data: 2\n\n')
+        return undefined as never
+      },
+    })
+    const { http, lines, metrics } = await lab([stream])
+    const origin = await http.listen({ host: '127.0.0.1', port: 0 })
+    expect(await (await fetch(`${origin}/stream`)).text()).toBe('data: 1\n\ndata: 2\n\n')
+    await until(() => lines.length === 1)
+    expect(lines[0]).toMatchObject({ status: 200, route: '/stream' })
+    expect(metrics.render()).toContain('http_requests_in_flight 0')
+  })
+
+  it('cannot split the answer with a header of its own', async () => {
+    const split = route({ method: 'GET', url: '/split', id: 'split', summary: 'Split', access: 'public', data: Type.Object({}), handler: () => reply({}, { headers: { 'x-a': 'b\r\nset-cookie: c=d' } }) })
+    const { http, logged } = await lab([split])
+    const origin = await http.listen({ host: '127.0.0.1', port: 0 })
+    const answer = await wire(origin, 'GET /split HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
+    expect(statuses(answer)).toEqual([500])
+    expect(answer).not.toContain('set-cookie')
+    expect(logged).toHaveLength(1)
+  })
+})
+
+describe('slow callers', () => {
+  it('have limits for headers, requests and silence', async () => {
+    const { http } = await serve({ options: { headersTimeoutMs: 10_000, receiveTimeoutMs: 30_000, keepAliveMs: 20_000, requestTimeoutMs: 30_000 } })
+    const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections, maxHeadersCount } = http.fastify.server
+    expect([headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections]).toEqual([10_000, 30_000, 20_000, 60_000, 10_000])
+    expect(maxHeadersCount ?? 2000).toBeLessThanOrEqual(2000)
   })
 })
 
@@ -146,7 +211,6 @@ describe('closing', () => {
 
   it('closes idle keep-alive connections at once', async () => {
     const { http, origin } = await serve()
-    const { connect } = await import('node:net')
     const socket = connect(Number(new URL(origin).port), '127.0.0.1')
     const seen = new Promise((resolve) => socket.once('data', resolve))
     socket.write('GET /ping HTTP/1.1\r\nHost: a\r\n\r\n')
