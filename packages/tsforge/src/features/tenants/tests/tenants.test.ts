@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest'
 import { createContext, runWithContext, requireTenantId } from '../../../kernel/context.ts'
 import type { Db } from '../../../primitives/db/index.ts'
-import { replicasOf, withQuery } from '../../../primitives/keys/tests/database.ts'
+import { eventually, replicasOf, withQuery } from '../../../primitives/keys/tests/database.ts'
 import type { Replicas } from '../../../primitives/keys/tests/database.ts'
 import { createFakeClock } from '../../../testing/clock.ts'
 import type { FakeClock } from '../../../testing/clock.ts'
@@ -250,7 +250,7 @@ describe('memberships', () => {
     expect(await there.memberships.roleOf(userId, id)).toBe('member')
     await here.tenants.removeMember(id, userId)
     expect(await here.memberships.roleOf(userId, id)).toBeUndefined()
-    await vi.waitFor(async () => expect(await there.memberships.roleOf(userId, id)).toBeUndefined())
+    await eventually(async () => expect(await there.memberships.roleOf(userId, id)).toBeUndefined())
     await there.memberships.stop()
   })
 

@@ -1,3 +1,4 @@
+import { vi } from 'vitest'
 import { systemClock } from '../../../kernel/clock.ts'
 import { silentLog } from '../../../kernel/log.ts'
 import type { MigrationSource } from '../../../kernel/plugin.ts'
@@ -48,4 +49,9 @@ export function withQuery(db: Db, query: (text: string, values?: unknown[]) => P
       return typeof value === 'function' ? value.bind(target) : value
     },
   })
+}
+
+/** Repeats `check` until it passes: for what another connection brings. Patient, since a busy machine proves nothing. */
+export function eventually(check: () => Promise<unknown>): Promise<unknown> {
+  return vi.waitFor(check, { timeout: 15_000, interval: 20 })
 }

@@ -9,7 +9,7 @@ import type { Db } from '../../db/index.ts'
 import type { RunningKeys } from '../create-keys.ts'
 import { keyRotated } from '../events.ts'
 import type { Algorithm } from '../keys.ts'
-import { replicasOf, withQuery } from './database.ts'
+import { eventually, replicasOf, withQuery } from './database.ts'
 import type { Replicas } from './database.ts'
 import { options, replica } from './setup.ts'
 
@@ -168,14 +168,14 @@ describe('rotation', () => {
     const old = kidOf(await replicas[0]!.sign({ sub: 'u' }, at))
     clock.jump(clock.now() + 30 * day - minute)
     await clock.advance(30_000)
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await states()).toEqual([
         { state: 'active', n: 1 },
         { state: 'next', n: 1 },
       ]),
     )
     await clock.advance(30_000)
-    await vi.waitFor(async () => {
+    await eventually(async () => {
       for (const keys of replicas) expect(kidOf(await keys.sign({ sub: 'u' }, at))).not.toBe(old)
     })
     expect(await states()).toEqual([
@@ -197,7 +197,7 @@ describe('rotation', () => {
     await keys.rotate({ now: true })
     clock.jump(clock.now() + 2 * day)
     await clock.advance(30_000)
-    await vi.waitFor(async () =>
+    await eventually(async () =>
       expect(await states()).toEqual([
         { state: 'active', n: 1 },
         { state: 'next', n: 1 },
@@ -212,7 +212,7 @@ describe('replicas', () => {
     const b = await started({}, database.connect())
     await b.sign({ sub: 'u' }, at)
     const { active } = await a.rotate({ now: true })
-    await vi.waitFor(async () => expect(kidOf(await b.sign({ sub: 'u' }, at))).toBe(active))
+    await eventually(async () => expect(kidOf(await b.sign({ sub: 'u' }, at))).toBe(active))
   })
 
   test('without notifications find a new key when the first token of it arrives', async () => {
@@ -364,7 +364,7 @@ test('a foreign JOSE library verifies every token from the served key set over a
       kids.add(protectedHeader.kid!)
       clock.jump(clock.now() + 60 * minute)
       await clock.advance(30_000)
-      await vi.waitFor(async () =>
+      await eventually(async () =>
         expect((await keys.list()).find((key) => key.state === 'active')!.activatedAt!.getTime()).toBeGreaterThan(
           clock.now() - day,
         ),
