@@ -1,5 +1,5 @@
 import type pg from 'pg'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../../../kernel/clock.ts'
 import { systemClock } from '../../../../kernel/clock.ts'
 import { silentLog } from '../../../../kernel/log.ts'
@@ -13,14 +13,17 @@ let database: ScratchDatabase
 let pool: pg.Pool
 const folders: { remove(): void }[] = []
 
-beforeEach(async () => {
+beforeAll(async () => {
   database = await scratchDatabase()
   pool = database.pool
 })
-afterEach(async () => {
-  for (const folder of folders.splice(0)) folder.remove()
-  await database.drop()
+beforeEach(async () => {
+  await pool.query('drop schema if exists other cascade; drop schema public cascade; create schema public')
 })
+afterEach(() => {
+  for (const folder of folders.splice(0)) folder.remove()
+})
+afterAll(() => database.drop())
 
 /** Time that passes only by sleeping, which yields to real I/O. */
 function turningClock(onSleep: (slept: number) => void | Promise<void> = () => {}): Clock {
@@ -160,7 +163,10 @@ describe('up', () => {
       async connect() {
         const client = await pool.connect()
         await client.query('set search_path = other, public')
-        return client
+        return {
+          query: (text: string, values?: unknown[]) => client.query(text, values),
+          release: () => client.release(true),
+        } as MigrationConnection
       },
     }).up()
     expect(ids(report)).toEqual(['notes/0001_notes', 'notes/0002_title'])

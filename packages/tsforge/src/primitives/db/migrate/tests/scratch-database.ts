@@ -3,8 +3,22 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
+import { afterAll } from 'vitest'
+import { testServer, withDatabase } from '../../tests/servers.ts'
+import type { TestServer } from '../../tests/servers.ts'
 
-const server = process.env['FORGE_TEST_DATABASE_URL'] ?? 'postgres://postgres@127.0.0.1:54329/postgres'
+/** The run's server; on PGlite runs, one named for it or an embedded one of this file. */
+let own: Promise<TestServer> | undefined
+
+async function serverUrl(): Promise<string> {
+  const shared = process.env['FORGE_TEST_SERVER_URL'] ?? process.env['FORGE_TEST_POSTGRES_URL']
+  return shared ?? (await (own ??= testServer('scratch'))).url
+}
+
+afterAll(async () => {
+  await (await own)?.close()
+  own = undefined
+})
 
 export interface ScratchDatabase {
   readonly url: string
@@ -12,17 +26,16 @@ export interface ScratchDatabase {
   drop(): Promise<void>
 }
 
-/** An empty database of its own on the real server. */
+/** An empty database of its own on a real server, for what needs several sessions or a bare `pg` pool. */
 export async function scratchDatabase(max = 10): Promise<ScratchDatabase> {
   const name = `data_layer_${randomUUID().replaceAll('-', '')}`
   await administer(`create database ${name}`)
-  const url = new URL(server)
-  url.pathname = `/${name}`
-  const pool = new pg.Pool({ connectionString: url.href, max })
+  const url = withDatabase(await serverUrl(), name)
+  const pool = new pg.Pool({ connectionString: url, max })
   // Sessions that a test kills on purpose.
   pool.on('error', () => {}).on('connect', (client) => client.on('error', () => {}))
   return {
-    url: url.href,
+    url,
     pool,
     async drop() {
       await pool.end()
@@ -32,7 +45,7 @@ export async function scratchDatabase(max = 10): Promise<ScratchDatabase> {
 }
 
 async function administer(sql: string): Promise<void> {
-  const client = new pg.Client({ connectionString: server })
+  const client = new pg.Client({ connectionString: await serverUrl() })
   await client.connect()
   await client.query(sql)
   await client.end()

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import type pg from 'pg'
 import { systemClock } from '../../../../kernel/clock.ts'
-import { scratchDatabase } from '../../migrate/tests/scratch-database.ts'
-import type { ScratchDatabase } from '../../migrate/tests/scratch-database.ts'
+import { testDb } from '../../../../testing/db.ts'
+import type { TestDb } from '../../../../testing/db.ts'
+import type { Queryable } from '../../driver.ts'
 import { column, createRepository, defineTable, escapeLike } from '../index.ts'
 
 const notes = defineTable({
@@ -16,19 +16,19 @@ const notes = defineTable({
 })
 const now = Date.UTC(2026, 0, 1)
 
-let database: ScratchDatabase
+let db: TestDb
 let repo: ReturnType<typeof notesOn>
-const notesOn = (db: pg.Pool) => createRepository(notes, db, { clock: { ...systemClock, now: () => now } })
+const notesOn = (on: Queryable) => createRepository(notes, on, { clock: { ...systemClock, now: () => now } })
 
 beforeAll(async () => {
-  database = await scratchDatabase()
-  await database.pool.query(`create table notes (id uuid primary key, slug text, body text, stars integer, extra jsonb,
+  db = await testDb()
+  await db.query(`create table notes (id uuid primary key, slug text, body text, stars integer, extra jsonb,
     created_at timestamptz not null, created_by uuid, updated_at timestamptz not null,
     updated_by uuid, deleted_at timestamptz, deleted_by uuid, version integer not null)`)
-  repo = notesOn(database.pool)
+  repo = notesOn(db)
 })
-beforeEach(async () => void (await database.pool.query('truncate notes')))
-afterAll(() => database.drop())
+beforeEach(async () => void (await db.query('truncate notes')))
+afterAll(() => db[Symbol.asyncDispose]())
 
 describe('filters', () => {
   it('compares, and takes input for what it is', async () => {

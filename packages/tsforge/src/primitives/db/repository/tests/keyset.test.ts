@@ -1,22 +1,19 @@
 import fc from 'fast-check'
-import type pg from 'pg'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { PagePosition, PageRequest, Slice } from '../../../../kernel/page.ts'
+import { testDb } from '../../../../testing/db.ts'
+import type { TestDb } from '../../../../testing/db.ts'
 import { pageSql, selectPage } from '../../keyset.ts'
 import type { KeysetColumn, ListStatement } from '../../keyset.ts'
-import { scratchDatabase } from '../../migrate/tests/scratch-database.ts'
-import type { ScratchDatabase } from '../../migrate/tests/scratch-database.ts'
 
-let database: ScratchDatabase
-let pool: pg.Pool
+let db: TestDb
 beforeAll(async () => {
-  database = await scratchDatabase()
-  pool = database.pool
-  await pool.query(
+  db = await testDb()
+  await db.query(
     'create table items (id int primary key, a int, b text, c timestamptz, d double precision not null, e bigint not null)',
   )
 })
-afterAll(() => database.drop())
+afterAll(() => db[Symbol.asyncDispose]())
 
 interface Item {
   readonly id: number
@@ -41,7 +38,7 @@ function list(order: readonly Omit<KeysetColumn, 'type'>[]): ListStatement {
 }
 
 const page = (statement: ListStatement, request: Omit<PageRequest, 'order'>): Promise<Slice<Item>> =>
-  selectPage<Item>(pool, statement, { order: [], ...request })
+  selectPage<Item>(db, statement, { order: [], ...request })
 
 /** Walks over all pages in one direction. */
 async function walk(
@@ -95,16 +92,16 @@ describe('keyset pages', () => {
         fc.uniqueArray(term, { maxLength: 3, selector: (t) => t.expression }),
         fc.integer({ min: 1, max: 5 }),
         async (rows, order, limit) => {
-          await pool.query('truncate items')
+          await db.query('truncate items')
           for (const [id, { a, b, c, d, e }] of rows.entries())
-            await pool.query('insert into items values ($1, $2, $3, $4, $5, $6)', [id, a, b, c, d, e])
+            await db.query('insert into items values ($1, $2, $3, $4, $5, $6)', [id, a, b, c, d, e])
           const terms = order.map(
             ({ expression, direction, ...rest }) =>
               `${expression} ${direction}${'nulls' in rest ? ` nulls ${rest.nulls}` : ''}`,
           )
           const tail = order.at(-1)?.direction ?? 'asc'
           const expected = (
-            await pool.query<Item>(`select id from items order by ${[...terms, `id ${tail}`].join(', ')}`)
+            await db.query<Item>(`select id from items order by ${[...terms, `id ${tail}`].join(', ')}`)
           ).rows.map(({ id }) => id)
 
           const statement = list(order)
@@ -128,8 +125,8 @@ describe('keyset pages', () => {
   })
 
   it('go back to where they came from', async () => {
-    await pool.query('truncate items')
-    await pool.query(`insert into items select n, n % 3, null, null, 0, 0 from generate_series(1, 7) n`)
+    await db.query('truncate items')
+    await db.query(`insert into items select n, n % 3, null, null, 0, 0 from generate_series(1, 7) n`)
     const statement = list([{ expression: 'a', direction: 'desc' }])
     const ids = (slice: Slice<Item>): number[] => slice.items.map(({ id }) => id)
     const first = await page(statement, { limit: 3, total: true })
@@ -143,12 +140,12 @@ describe('keyset pages', () => {
   })
 
   it('neither repeat nor skip rows when others come and go', async () => {
-    await pool.query('truncate items')
-    await pool.query(`insert into items select n * 10, n, null, null, 0, 0 from generate_series(1, 6) n`)
+    await db.query('truncate items')
+    await db.query(`insert into items select n * 10, n, null, null, 0, 0 from generate_series(1, 6) n`)
     const statement = list([{ expression: 'a', direction: 'asc' }])
     const first = await page(statement, { limit: 3 })
-    await pool.query('delete from items where id in (10, 30)')
-    await pool.query('insert into items values (5, 0, null, null, 0, 0)')
+    await db.query('delete from items where id in (10, 30)')
+    await db.query('insert into items values (5, 0, null, null, 0, 0)')
     const second = await page(statement, { limit: 3, position: { kind: 'after', keys: first.next! } })
     expect(second.items.map(({ id }) => id)).toEqual([40, 50, 60])
   })

@@ -1,14 +1,11 @@
-import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, expectTypeOf, it } from 'vitest'
 import { systemClock } from '../../../../kernel/clock.ts'
 import { createContext, currentContext, runWithContext } from '../../../../kernel/context.ts'
 import { defineErrors } from '../../../../kernel/errors.ts'
 import { uuidv7 } from '../../../../kernel/ids.ts'
-import { scratchDatabase } from '../../migrate/tests/scratch-database.ts'
-import type { ScratchDatabase } from '../../migrate/tests/scratch-database.ts'
+import { testDb } from '../../../../testing/db.ts'
+import type { TestDb } from '../../../../testing/db.ts'
 import type { Queryable } from '../../driver.ts'
-import { createDb } from '../../db.ts'
-import { postgres } from '../../drivers/postgres.ts'
 import { column, createRepository, defineTable } from '../index.ts'
 import type { Row } from '../index.ts'
 
@@ -44,27 +41,25 @@ const links = defineTable({
 let now = Date.UTC(2026, 0, 1)
 const clock = { ...systemClock, now: () => now }
 
-let database: ScratchDatabase
-let pool: pg.Pool
+let db: TestDb
 let repo: ReturnType<typeof notesOn>
-const notesOn = (db: Queryable) => createRepository(notes, db, { clock })
+const notesOn = (on: Queryable) => createRepository(notes, on, { clock })
 
 beforeAll(async () => {
-  database = await scratchDatabase()
-  pool = database.pool
+  db = await testDb()
   const audit = `created_at timestamptz not null, created_by uuid, updated_at timestamptz not null, updated_by uuid,
     deleted_at timestamptz, deleted_by uuid, version integer not null`
-  await pool.query(`
+  await db.query(`
     create table notes (id uuid primary key, slug text not null, body text, stars integer not null default 3 check (stars < 100),
       labels text[] not null default '{}', extra jsonb, parent_id uuid references notes, ${audit});
     create unique index notes_slug_alive on notes (slug) where deleted_at is null;
     create table links (code text primary key, hits integer not null default 0)`)
-  repo = notesOn(pool)
+  repo = notesOn(db)
 })
 beforeEach(async () => {
-  await pool.query('truncate notes, links')
+  await db.query('truncate notes, links')
 })
-afterAll(() => database.drop())
+afterAll(() => db[Symbol.asyncDispose]())
 
 const ada = uuidv7()
 const bob = uuidv7()
@@ -174,7 +169,7 @@ describe('insertMany', () => {
   it('writes any number of rows in one statement and answers in their order', async () => {
     const asked: string[] = []
     const spy = {
-      query: (text: string, values?: unknown[]) => (asked.push(text), pool.query(text, values)),
+      query: (text: string, values?: unknown[]) => (asked.push(text), db.query(text, values)),
     } as Queryable
     const rows = await as(ada, () =>
       notesOn(spy).insertMany(
@@ -276,51 +271,11 @@ describe('versions', () => {
   })
 })
 
-describe('transactions of others', () => {
-  it('takes part in a bare pg transaction', async () => {
-    const client = await pool.connect()
-    await client.query('begin')
-    const { id } = await repo.insert({ slug: 'a' }, client)
-    await repo.update(id, { stars: 5 }, {}, client)
-    expect(await repo.findById(id, {}, client)).toMatchObject({ stars: 5 })
-    expect(await repo.findById(id)).toBeUndefined()
-    await client.query('rollback')
-    client.release()
-    expect(await repo.findById(id)).toBeUndefined()
-  })
-
-  it('is undone with our transaction or with its savepoint alone', async () => {
-    const db = createDb(postgres({ url: database.url, max: 2 }))
-    const ours = notesOn(db)
-    const kept = await db.tx(async (tx) => {
-      const row = await ours.insert({ slug: 'kept' }, tx)
-      // A violated constraint spoils a transaction; inside a savepoint it does not.
-      const again = tx.savepoint((inner) => ours.insert({ slug: 'kept' }, inner))
-      await expect(again).rejects.toMatchObject({ code: 'note.slug_taken' })
-      return ours.update(row.id, { stars: 9 }, {}, tx)
-    })
-    const undone = db.tx(async (tx) => {
-      await ours.delete(kept.id, {}, tx)
-      throw new Error('undo')
-    })
-    await expect(undone).rejects.toThrow('undo')
-    expect(await ours.findById(kept.id)).toMatchObject({ stars: 9, version: 2 })
-    await db.close()
-  })
-
-  it('leaves what asks for another attempt recognizable', async () => {
-    const failing = {
-      query: () => Promise.reject(Object.assign(new Error('x'), { code: '40001', severity: 'ERROR' })),
-    } as Queryable
-    await expect(repo.insert({ slug: 'a' }, failing)).rejects.toMatchObject({ code: '40001' })
-  })
-})
-
 describe('statements', () => {
   it('have one text for one shape, so that prepared statements repeat', async () => {
     const texts = new Set<string>()
     const spy = {
-      query: (text: string, values?: unknown[]) => (texts.add(text), pool.query(text, values)),
+      query: (text: string, values?: unknown[]) => (texts.add(text), db.query(text, values)),
     } as Queryable
     const watched = notesOn(spy)
     for (let round = 0; round < 3; round++) {
@@ -336,25 +291,11 @@ describe('statements', () => {
     }
     expect(texts.size).toBe(5)
   })
-
-  it('outlive a column added behind their back', async () => {
-    const client = await pool.connect()
-    const named = {
-      query: (text: string, values?: unknown[]) =>
-        client.query({ text, values: values ?? [], name: `n${text.length}` }),
-    } as unknown as Queryable
-    const { id } = await repo.insert({ slug: 'a' })
-    await notesOn(named).findById(id)
-    await pool.query('alter table notes add column later text')
-    expect(await notesOn(named).findById(id)).not.toHaveProperty('later')
-    await pool.query('alter table notes drop column later')
-    client.release()
-  })
 })
 
 describe('tables', () => {
   it('may have a key of their own and no managed columns', async () => {
-    const repository = createRepository(links, pool)
+    const repository = createRepository(links, db)
     expect(await repository.insert({ code: 'x' })).toEqual({ code: 'x', hits: 0 })
     expect(await repository.update('x', { hits: 2 })).toEqual({ code: 'x', hits: 2 })
     expect(await repository.delete('x')).toEqual({ code: 'x', hits: 2 })

@@ -1,30 +1,28 @@
-import type pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../../kernel/clock.ts'
 import { createContext, runWithContext } from '../../../../kernel/context.ts'
 import { uuidv7 } from '../../../../kernel/ids.ts'
-import { scratchDatabase } from '../../migrate/tests/scratch-database.ts'
-import type { ScratchDatabase } from '../../migrate/tests/scratch-database.ts'
+import { testDb } from '../../../../testing/db.ts'
+import type { TestDb } from '../../../../testing/db.ts'
+import type { Queryable } from '../../driver.ts'
 import { column, createRepository, defineTable } from '../index.ts'
 
 const files = defineTable({ name: 'files', tenant: true, columns: { name: column.text() } })
 let now = Date.UTC(2026, 0, 1)
 
-let database: ScratchDatabase
-let pool: pg.Pool
+let db: TestDb
 let repository: ReturnType<typeof filesOn>
-const filesOn = (db: pg.Pool) => createRepository(files, db, { clock: { ...systemClock, now: () => now } })
+const filesOn = (on: Queryable) => createRepository(files, on, { clock: { ...systemClock, now: () => now } })
 
 beforeAll(async () => {
-  database = await scratchDatabase()
-  pool = database.pool
-  await pool.query(`create table files (id uuid primary key, tenant_id uuid not null, name text not null,
+  db = await testDb()
+  await db.query(`create table files (id uuid primary key, tenant_id uuid not null, name text not null,
     created_at timestamptz not null, created_by uuid, updated_at timestamptz not null,
     updated_by uuid, deleted_at timestamptz, deleted_by uuid, version integer not null)`)
-  repository = filesOn(pool)
+  repository = filesOn(db)
 })
-beforeEach(async () => void (await pool.query('truncate files')))
-afterAll(() => database.drop())
+beforeEach(async () => void (await db.query('truncate files')))
+afterAll(() => db[Symbol.asyncDispose]())
 
 const ada = uuidv7()
 function as<T>(id: string, fn: () => T, tenantId: string | null): T {
@@ -85,6 +83,6 @@ describe('the tenant wall', () => {
       await expect(within(null, act)).rejects.toMatchObject(missing)
       await expect(act()).rejects.toMatchObject(missing)
     }
-    expect((await pool.query('select 1 from files')).rowCount).toBe(1)
+    expect((await db.query('select 1 from files')).rowCount).toBe(1)
   })
 })
