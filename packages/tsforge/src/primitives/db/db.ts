@@ -1,62 +1,239 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { systemClock } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
+import { currentContext } from '../../kernel/context.ts'
+import { silentLog } from '../../kernel/log.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { Metrics } from '../../kernel/metrics.ts'
-import { port } from '../../kernel/plugin.ts'
-import type { Port } from '../../kernel/plugin.ts'
-import type { DbCapabilities, DbConnection, DbDriver, IsolationLevel, Queryable, QueryResult, Statement } from './driver.ts'
-import { Facade } from './facade.ts'
+import type { Db, DbSettings, Tx, TxOptions } from './facade.ts'
+import type { DbCapabilities, DbConnection, DbDriver, Queryable, QueryResult, Statement } from './driver.ts'
+import { dbErrors } from './errors.ts'
+import { dbFault, isConnectionLoss, isRetryable } from './faults.ts'
+import { Meter } from './meter.ts'
+import { jitter } from './backoff.ts'
+import { Transaction, runHooks } from './transaction.ts'
+import type { Hooks, Unit } from './transaction.ts'
 
-export interface TxOptions {
-  /** Default: the server's (read committed). */
-  readonly isolation?: IsolationLevel
-  readonly readOnly?: boolean
-  /** Attempts on serialization failure or deadlock (40001, 40P01), with full jitter. Default 5. */
-  readonly attempts?: number
-}
+export { dbPort } from './facade.ts'
+export type { Db, DbSettings, Tx, TxOptions } from './facade.ts'
 
-/** An open transaction. Statements asked for at once run one after the other. */
-export interface Tx extends Queryable {
-  /** Runs `fn` in a savepoint: its failure undoes only its own statements. */
-  savepoint<T>(fn: (tx: Tx) => Promise<T>): Promise<T>
-  /** Statements known in advance, in one flush. The first failure rejects and fails the transaction (or its savepoint). */
-  pipeline(statements: readonly Statement[]): Promise<QueryResult<Record<string, unknown>>[]>
-  /** Called once after COMMIT has been acknowledged; never on rollback, nor when its savepoint was undone. */
-  afterCommit(fn: () => void): void
-}
+type Row = Record<string, unknown>
 
-/** What modules hold. Every write helper in the framework takes a `Queryable`, so a `Tx` fits anywhere. */
-export interface Db extends Queryable {
-  readonly capabilities: DbCapabilities
-  /**
-   * Runs `fn` in a transaction; commits when it resolves, rolls back when it throws, and runs it again from the start
-   * when the server asks for it: `fn` must have no other effects than its statements and `afterCommit`. A `tx` inside
-   * a `tx` is another transaction on another connection; to nest, pass the `Tx` along and use `savepoint`.
-   * When the connection is lost during COMMIT nobody knows the outcome: `db.commit_unknown`, never run again.
-   */
-  tx<T>(fn: (tx: Tx) => Promise<T>, options?: TxOptions): Promise<T>
-  /** Runs statements known in advance as one transaction in one flush: all or nothing. */
-  pipeline(statements: readonly Statement[]): Promise<QueryResult<Record<string, unknown>>[]>
-  /** For reads that tolerate lag: a healthy replica, unless this unit of work has written. */
-  readonly read: Queryable
-  /** Subscribes to a NOTIFY channel; `onGap` tells that notifications may have been missed. */
-  listen(channel: string, onNotify: (payload: string) => void, onGap?: () => void): Promise<() => Promise<void>>
-  /** Sends a NOTIFY; inside a transaction it leaves with the commit. */
-  notify(channel: string, payload: string, tx?: Queryable): Promise<void>
-  /** Borrows a session for what needs one (advisory locks, migrations). Release it soon; on PGlite it is the only one. */
-  connect(): Promise<DbConnection>
-  start(): Promise<void>
-  close(): Promise<void>
-}
+const defaultAttempts = 5
 
-export interface DbSettings {
-  readonly clock?: Clock
-  readonly log?: Log
-  readonly metrics?: Metrics
-}
+/** A `select`, `show`, … cannot write by itself (a function that it calls can; such calls belong in a `tx`). */
+const readsOnly = /^\s*(?:select|show|table|values|explain|fetch|listen|unlisten|set)\b/i
+
+/** Set while a transaction holds the only connection of a driver that has no second one. */
+const holding = new AsyncLocalStorage<{ open: boolean }>()
 
 /** The facade over a driver: transactions, retries, savepoints and the routing of reads live here, once for all drivers. */
 export function createDb(driver: DbDriver, settings: DbSettings = {}): Db {
   return new Facade(driver, settings)
 }
 
-export const dbPort: Port<Db> = port<Db>('db', () => import('./plugin.ts').then((module) => module.database()))
+class Facade implements Db {
+  readonly capabilities: DbCapabilities
+  readonly read: Queryable
+  readonly #driver: DbDriver
+  readonly #clock: Clock
+  readonly #log: Log
+  readonly #meter: Meter
+
+  constructor(driver: DbDriver, { clock = systemClock, log = silentLog, metrics }: DbSettings) {
+    this.#driver = driver
+    this.#clock = clock
+    this.#log = log
+    this.#meter = new Meter(clock, metrics, driver)
+    this.capabilities = driver.capabilities
+    this.read = { query: <R>(text: string, values?: unknown[]) => this.#read<R>(text, values) }
+  }
+
+  async query<R = Row>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
+    const result = await this.#run<R>(text, values)
+    if (!readsOnly.test(text)) markWritten()
+    return result
+  }
+
+  async pipeline(statements: readonly Statement[]): Promise<QueryResult<Row>[]> {
+    const results = await this.#retried(defaultAttempts, () => this.#pipelineOnce(statements))
+    markWritten()
+    return results
+  }
+
+  tx<T>(fn: (tx: Tx) => Promise<T>, options: TxOptions = {}): Promise<T> {
+    return this.#retried(options.attempts ?? defaultAttempts, (attempt) => this.#txOnce(fn, options, attempt))
+  }
+
+  async listen(
+    channel: string,
+    onNotify: (payload: string) => void,
+    onGap: () => void = () => {},
+  ): Promise<() => Promise<void>> {
+    this.#checkFree()
+    return this.#driver.listen(
+      channel,
+      ({ payload }) => this.#tell(() => onNotify(payload)),
+      () => this.#tell(onGap),
+    )
+  }
+
+  async notify(channel: string, payload: string, tx?: Queryable): Promise<void> {
+    await (tx ?? this).query('select pg_notify($1, $2)', [channel, payload])
+  }
+
+  async connect(): Promise<DbConnection> {
+    this.#checkFree()
+    return this.#driver.connect()
+  }
+
+  start(): Promise<void> {
+    return this.#driver.start()
+  }
+
+  close(): Promise<void> {
+    return this.#driver.close()
+  }
+
+  async #run<R>(text: string, values: unknown[] | undefined): Promise<QueryResult<R>> {
+    this.#checkFree()
+    const started = this.#meter.start()
+    try {
+      const result = await this.#driver.query<R>(text, values)
+      this.#meter.end('primary', text, started, result.rowCount, undefined)
+      return result
+    } catch (error) {
+      this.#meter.end('primary', text, started, null, error)
+      // The plan was refused before it ran, so running it again cannot do anything twice.
+      if (dbErrors.is(error, 'db.stale_plan')) return this.#driver.query<R>(text, values)
+      throw error
+    }
+  }
+
+  /** Reads that tolerate lag. Whatever is wrong with the replica, the primary answers. */
+  async #read<R>(text: string, values: unknown[] | undefined): Promise<QueryResult<R>> {
+    const replica = currentContext()?.wrote === true ? undefined : this.#driver.replica()
+    if (replica === undefined) return this.#run<R>(text, values)
+    const started = this.#meter.start()
+    try {
+      const result = await replica.query<R>(text, values)
+      this.#meter.end('replica', text, started, result.rowCount, undefined)
+      return result
+    } catch (error) {
+      this.#meter.end('replica', text, started, null, error)
+      if (!replicaTrouble.some((code) => dbErrors.is(error, code))) throw error
+      return this.#run<R>(text, values)
+    }
+  }
+
+  async #pipelineOnce(statements: readonly Statement[]): Promise<QueryResult<Row>[]> {
+    this.#checkFree()
+    const started = this.#meter.start()
+    const connection = await this.#driver.connect()
+    try {
+      const results = await connection.pipeline(statements)
+      this.#meter.end('primary', statements, started, null, undefined)
+      return results
+    } catch (error) {
+      this.#meter.end('primary', statements, started, null, error)
+      throw isConnectionLoss(error) ? dbFault('db.commit_unknown', error) : error
+    } finally {
+      connection.release()
+    }
+  }
+
+  async #txOnce<T>(fn: (tx: Tx) => Promise<T>, options: TxOptions, attempt: number): Promise<T> {
+    this.#checkFree()
+    const started = this.#meter.start()
+    const connection = await this.#driver.connect()
+    const unit: Unit = { connection, meter: this.#meter, begin: beginText(options), savepoints: 0, failure: undefined }
+    const hooks: Hooks = []
+    const tx = new Transaction(unit, hooks)
+    const hold = { open: true }
+    let broken = false
+    try {
+      const value = await (this.capabilities.concurrent ? fn(tx) : holding.run(hold, fn, tx))
+      tx.close()
+      if (unit.begin === undefined) await commit(unit)
+      this.#meter.tx('committed', attempt, started)
+      if (options.readOnly !== true) markWritten()
+      return value
+    } catch (error) {
+      tx.close()
+      hooks.length = 0
+      if (unit.begin === undefined) broken = await rollback(connection)
+      this.#meter.tx(
+        dbErrors.is(error, 'db.commit_unknown') ? 'unknown' : isRetryable(error) ? 'retried' : 'rolled_back',
+        attempt,
+        started,
+      )
+      throw options.readOnly === true && dbErrors.is(error, 'db.read_only')
+        ? dbErrors.error('db.read_only_tx', { cause: error })
+        : error
+    } finally {
+      hold.open = false
+      connection.release(broken)
+      runHooks(hooks, this.#log)
+    }
+  }
+
+  async #retried<T>(attempts: number, work: (attempt: number) => Promise<T>): Promise<T> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await work(attempt)
+      } catch (error) {
+        if (attempt >= attempts || !isRetryable(error)) throw error
+        await this.#clock.sleep(jitter(attempt - 1, 10, 500))
+      }
+    }
+  }
+
+  #checkFree(): void {
+    if (!this.capabilities.concurrent && holding.getStore()?.open === true) throw dbErrors.error('db.nested_connection')
+  }
+
+  #tell(fn: () => void): void {
+    try {
+      fn()
+    } catch (error) {
+      this.#log.error({ err: error }, 'a subscriber of a notification failed')
+    }
+  }
+}
+
+const replicaTrouble = [
+  'db.unavailable',
+  'db.pool_exhausted',
+  'db.too_many_connections',
+  'db.conflict',
+  'db.read_only',
+  'db.stale_plan',
+  'db.misconfigured',
+] as const
+
+function beginText({ isolation, readOnly }: TxOptions): string {
+  return `begin${isolation === undefined ? '' : ` isolation level ${isolation}`}${readOnly === true ? ' read only' : ''}`
+}
+
+async function commit(unit: Unit): Promise<void> {
+  const result = await unit.connection.query('commit', []).catch((error: unknown) => {
+    throw isConnectionLoss(error) ? dbFault('db.commit_unknown', error) : error
+  })
+  // The server answers COMMIT of a failed transaction by rolling back, without an error.
+  if (result.command !== 'ROLLBACK') return
+  throw isRetryable(unit.failure) ? unit.failure : dbErrors.error('db.tx_failed', { cause: unit.failure })
+}
+
+/** Returns whether the connection is of no more use. */
+async function rollback(connection: DbConnection): Promise<boolean> {
+  try {
+    await connection.query('rollback', [])
+    return false
+  } catch {
+    return true
+  }
+}
+
+function markWritten(): void {
+  const context = currentContext()
+  if (context !== undefined) context.wrote = true
+}

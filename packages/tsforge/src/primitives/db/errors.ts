@@ -50,12 +50,18 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   },
   'db.read_only': {
     status: 503,
-    message: { en: 'The database accepts only reads at the moment.', id: 'Basis data saat ini hanya menerima pembacaan.' },
+    message: {
+      en: 'The database accepts only reads at the moment.',
+      id: 'Basis data saat ini hanya menerima pembacaan.',
+    },
     fix: 'Try again after the time in Retry-After; a fail-over is probably in progress.',
   },
   'db.storage_full': {
     status: 503,
-    message: { en: 'The database cannot store more at the moment.', id: 'Basis data saat ini tidak dapat menyimpan lagi.' },
+    message: {
+      en: 'The database cannot store more at the moment.',
+      id: 'Basis data saat ini tidak dapat menyimpan lagi.',
+    },
     fix: 'Try again later. For the operator: the disk or the memory of the database server is full.',
   },
   'db.timeout': {
@@ -88,7 +94,10 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   },
   'db.foreign_key_violation': {
     status: 409,
-    message: { en: 'A record that this one refers to, or that refers to it, is in the way.', id: 'Data yang dirujuk atau merujuk menghalangi perubahan ini.' },
+    message: {
+      en: 'A record that this one refers to, or that refers to it, is in the way.',
+      id: 'Data yang dirujuk atau merujuk menghalangi perubahan ini.',
+    },
     fix: 'Refer to a record that exists; remove dependent records first.',
   },
   'db.check_violation': {
@@ -109,7 +118,10 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
     message: { en: 'A value is not in the right form.', id: 'Bentuk sebuah nilai tidak benar.' },
   },
   'db.value_too_long': { status: 422, message: { en: 'A value is too long.', id: 'Sebuah nilai terlalu panjang.' } },
-  'db.out_of_range': { status: 422, message: { en: 'A number is out of range.', id: 'Sebuah angka di luar jangkauan.' } },
+  'db.out_of_range': {
+    status: 422,
+    message: { en: 'A number is out of range.', id: 'Sebuah angka di luar jangkauan.' },
+  },
   'db.query_failed': {
     status: 500,
     message: { en: 'A database statement failed.', id: 'Sebuah perintah basis data gagal.' },
@@ -127,7 +139,10 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   },
   'db.tx_failed': {
     status: 500,
-    message: { en: 'A statement of the transaction failed, so nothing of it was saved.', id: 'Sebuah perintah dalam transaksi gagal, sehingga tidak ada yang disimpan.' },
+    message: {
+      en: 'A statement of the transaction failed, so nothing of it was saved.',
+      id: 'Sebuah perintah dalam transaksi gagal, sehingga tidak ada yang disimpan.',
+    },
     fix: 'Let the error leave the function of the transaction, or survive it in a savepoint.',
   },
   'db.savepoint_open': {
@@ -150,12 +165,18 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   },
   'db.listen_unsupported': {
     status: 500,
-    message: { en: 'This database connection cannot receive notifications.', id: 'Koneksi basis data ini tidak dapat menerima notifikasi.' },
+    message: {
+      en: 'This database connection cannot receive notifications.',
+      id: 'Koneksi basis data ini tidak dapat menerima notifikasi.',
+    },
     fix: 'Behind PgBouncer in transaction mode set DATABASE_DIRECT_URL to the server itself.',
   },
   'db.misconfigured': {
     status: 500,
-    message: { en: 'The database settings cannot work: {reason}', id: 'Pengaturan basis data tidak dapat dipakai: {reason}' },
+    message: {
+      en: 'The database settings cannot work: {reason}',
+      id: 'Pengaturan basis data tidak dapat dipakai: {reason}',
+    },
   },
   'db.driver_missing': {
     status: 500,
@@ -164,7 +185,10 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   },
   'db.embedded_failed': {
     status: 500,
-    message: { en: 'The embedded PostgreSQL did not start: {reason}', id: 'PostgreSQL tertanam tidak dapat dijalankan: {reason}' },
+    message: {
+      en: 'The embedded PostgreSQL did not start: {reason}',
+      id: 'PostgreSQL tertanam tidak dapat dijalankan: {reason}',
+    },
     fix: 'See .forge/postgres/server.log, or set DATABASE_URL to a PostgreSQL server.',
   },
   'db.embedded_version': {

@@ -23,7 +23,14 @@ export interface DbTxEvent {
 
 /** Something happened to a connection outside of any statement. */
 export interface DbConnectionEvent {
-  readonly kind: 'lost' | 'pool_renewed' | 'listener_lost' | 'listener_restored' | 'replica_healthy' | 'replica_unhealthy' | 'server_restarted'
+  readonly kind:
+    | 'lost'
+    | 'pool_renewed'
+    | 'listener_lost'
+    | 'listener_restored'
+    | 'replica_healthy'
+    | 'replica_unhealthy'
+    | 'server_restarted'
   /** For the log; may name hosts. */
   readonly cause?: unknown
 }

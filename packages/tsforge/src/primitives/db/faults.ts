@@ -24,7 +24,11 @@ interface ServerError {
 function isServerError(error: unknown): error is ServerError {
   const candidate = error as Partial<ServerError> | null
   return (
-    typeof candidate === 'object' && candidate !== null && typeof candidate.severity === 'string' && typeof candidate.code === 'string' && candidate.code.length === 5
+    typeof candidate === 'object' &&
+    candidate !== null &&
+    typeof candidate.severity === 'string' &&
+    typeof candidate.code === 'string' &&
+    candidate.code.length === 5
   )
 }
 
@@ -98,17 +102,22 @@ const retryAfterMs: Partial<Record<DbErrorCode, number>> = {
 /** Makes the error of `code` with its usual Retry-After. */
 export function dbFault(code: DbErrorCode, cause?: unknown): ForgeError<DbErrorCode> {
   const after = retryAfterMs[code]
-  return dbErrors.error(code, { ...(cause !== undefined && { cause }), ...(after !== undefined && { retryAfterMs: after }) })
+  return dbErrors.error(code, {
+    ...(cause !== undefined && { cause }),
+    ...(after !== undefined && { retryAfterMs: after }),
+  })
 }
 
 /** Any error of `pg` as one of the catalogue. What the server did not say came from the connection. */
 export function translate(error: unknown): ForgeError {
   if (error instanceof ForgeError) return error
   // A value that cannot be encoded, or rows that cannot be read: ours or the caller's mistake, not the connection's.
-  if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError) return dbFault('db.query_failed', error)
+  if (error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError)
+    return dbFault('db.query_failed', error)
   if (!isServerError(error)) return dbFault('db.unavailable', error)
   if (isStalePlan(error)) return dbFault('db.stale_plan', error)
-  const reason = misconfigured[error.code] ?? (/unsupported startup parameter/.test(error.message) ? poolerReason : undefined)
+  const reason =
+    misconfigured[error.code] ?? (/unsupported startup parameter/.test(error.message) ? poolerReason : undefined)
   if (reason !== undefined) return dbErrors.error('db.misconfigured', { meta: { reason }, cause: error })
   const code = byState[error.code] ?? (error.code.startsWith('08') ? 'db.unavailable' : 'db.query_failed')
   return dbFault(code, error)
@@ -117,7 +126,10 @@ export function translate(error: unknown): ForgeError {
 /** The table behind a prepared statement changed its shape (a migration ran): preparing it anew helps. */
 export function isStalePlan(error: unknown): boolean {
   // 26000: the name is unknown to this server session, e.g. after DISCARD ALL by a pooler.
-  return isServerError(error) && ((error.code === '0A000' && error.routine === 'RevalidateCachedQuery') || error.code === '26000')
+  return (
+    isServerError(error) &&
+    ((error.code === '0A000' && error.routine === 'RevalidateCachedQuery') || error.code === '26000')
+  )
 }
 
 /** Whether the server asks for the whole transaction to be run again. */

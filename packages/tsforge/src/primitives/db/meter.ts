@@ -7,7 +7,10 @@ import type { DbQueryEvent, DbTxEvent } from './events.ts'
 
 type Target = DbQueryEvent['target']
 
-const labels: Readonly<Record<Target, { readonly target: Target }>> = { primary: { target: 'primary' }, replica: { target: 'replica' } }
+const labels: Readonly<Record<Target, { readonly target: Target }>> = {
+  primary: { target: 'primary' },
+  replica: { target: 'replica' },
+}
 
 /** Counts statements and transactions, and tells the diagnostics channels about them. */
 export class Meter {
@@ -18,20 +21,38 @@ export class Meter {
 
   constructor(clock: Clock, metrics: Metrics | undefined, driver: DbDriver) {
     this.#clock = clock
-    this.#duration = metrics?.histogram('forge_db_query_duration_seconds', { help: 'Time of statements, waiting for a connection included', labelNames: ['target'] })
+    this.#duration = metrics?.histogram('forge_db_query_duration_seconds', {
+      help: 'Time of statements, waiting for a connection included',
+      labelNames: ['target'],
+    })
     this.#errors = metrics?.counter('forge_db_errors_total', { help: 'Statements that failed', labelNames: ['code'] })
-    this.#transactions = metrics?.counter('forge_db_transactions_total', { help: 'Transactions by outcome; a retry counts by itself', labelNames: ['outcome'] })
+    this.#transactions = metrics?.counter('forge_db_transactions_total', {
+      help: 'Transactions by outcome; a retry counts by itself',
+      labelNames: ['outcome'],
+    })
     if (driver.stats === undefined) return
     metrics?.gauge('forge_db_pool_connections', { help: 'Open connections', collect: () => driver.stats!().total })
-    metrics?.gauge('forge_db_pool_idle', { help: 'Open connections that nobody holds', collect: () => driver.stats!().idle })
-    metrics?.gauge('forge_db_pool_waiting', { help: 'Callers waiting for a connection', collect: () => driver.stats!().waiting })
+    metrics?.gauge('forge_db_pool_idle', {
+      help: 'Open connections that nobody holds',
+      collect: () => driver.stats!().idle,
+    })
+    metrics?.gauge('forge_db_pool_waiting', {
+      help: 'Callers waiting for a connection',
+      collect: () => driver.stats!().waiting,
+    })
   }
 
   start(): number {
     return this.#clock.monotonic()
   }
 
-  end(target: Target, statement: string | readonly Statement[], started: number, rowCount: number | null, failure: unknown): void {
+  end(
+    target: Target,
+    statement: string | readonly Statement[],
+    started: number,
+    rowCount: number | null,
+    failure: unknown,
+  ): void {
     const durationMs = this.#clock.monotonic() - started
     this.#duration?.observe(durationMs / 1000, labels[target])
     const error = failure === undefined ? undefined : failure instanceof ForgeError ? failure.code : 'unknown'
@@ -43,6 +64,7 @@ export class Meter {
 
   tx(outcome: DbTxEvent['outcome'], attempt: number, started: number): void {
     this.#transactions?.add(1, { outcome })
-    if (txChannel.hasSubscribers) txChannel.publish({ outcome, attempt, durationMs: this.#clock.monotonic() - started } satisfies DbTxEvent)
+    if (txChannel.hasSubscribers)
+      txChannel.publish({ outcome, attempt, durationMs: this.#clock.monotonic() - started } satisfies DbTxEvent)
   }
 }

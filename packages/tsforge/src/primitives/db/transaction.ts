@@ -1,5 +1,5 @@
 import type { Log } from '../../kernel/log.ts'
-import type { Tx } from './db.ts'
+import type { Tx } from './facade.ts'
 import type { DbConnection, QueryResult, Statement } from './driver.ts'
 import { dbErrors } from './errors.ts'
 import type { Meter } from './meter.ts'
@@ -80,7 +80,9 @@ export class Transaction implements Tx {
     } catch (error) {
       inner.close()
       // When this fails the connection is gone, and the error at hand says why.
-      await connection.pipeline([{ text: `rollback to savepoint ${name}` }, { text: `release savepoint ${name}` }]).catch(() => undefined)
+      await connection
+        .pipeline([{ text: `rollback to savepoint ${name}` }, { text: `release savepoint ${name}` }])
+        .catch(() => undefined)
       throw error
     } finally {
       this.#inner = false

@@ -1,7 +1,15 @@
 import type { ClientConfig } from 'pg'
 import { systemClock } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
-import type { DbCapabilities, DbConnection, DbDriver, Notification, PoolStats, Queryable, QueryResult } from '../driver.ts'
+import type {
+  DbCapabilities,
+  DbConnection,
+  DbDriver,
+  Notification,
+  PoolStats,
+  Queryable,
+  QueryResult,
+} from '../driver.ts'
 import { answers } from './embedded/postmaster.ts'
 import { startEmbedded } from './embedded/server.ts'
 import type { EmbeddedOptions, EmbeddedServer } from './embedded/server.ts'
@@ -36,7 +44,13 @@ export function embedded(options: EmbeddedDriverOptions): DbDriver {
 
 class EmbeddedDriver implements DbDriver {
   readonly name = 'embedded'
-  readonly capabilities: DbCapabilities = { listen: true, concurrent: true, prepared: true, pipeline: true, replica: false }
+  readonly capabilities: DbCapabilities = {
+    listen: true,
+    concurrent: true,
+    prepared: true,
+    pipeline: true,
+    replica: false,
+  }
   readonly #options: EmbeddedDriverOptions
   readonly #clock: Clock
   #server: EmbeddedServer | undefined
@@ -90,12 +104,30 @@ class EmbeddedDriver implements DbDriver {
 
   async #create(): Promise<PgDriver> {
     const server = await this.#ensure()
-    const { database = 'postgres', max = 10, poolWaitMs = 5000, statementTimeoutMs = 30_000, preparedLimit = 256 } = this.#options
-    const connection: ClientConfig = { host: server.host, port: 5432, user: 'postgres', database, connectionTimeoutMillis: poolWaitMs }
+    const {
+      database = 'postgres',
+      max = 10,
+      poolWaitMs = 5000,
+      statementTimeoutMs = 30_000,
+      preparedLimit = 256,
+    } = this.#options
+    const connection: ClientConfig = {
+      host: server.host,
+      port: 5432,
+      user: 'postgres',
+      database,
+      connectionTimeoutMillis: poolWaitMs,
+    }
     const inner = new PgDriver({
       name: this.name,
       clock: this.#clock,
-      source: { ...connection, max, application_name: 'tsforge', statement_timeout: statementTimeoutMs, idle_in_transaction_session_timeout: 60_000 },
+      source: {
+        ...connection,
+        max,
+        application_name: 'tsforge',
+        statement_timeout: statementTimeoutMs,
+        idle_in_transaction_session_timeout: 60_000,
+      },
       preparing: { names: new StatementNames(), limit: preparedLimit },
       direct: async () => ({ ...connection, host: (await this.#ensure()).host, application_name: 'tsforge listen' }),
       startTimeoutMs: 10_000,
@@ -107,7 +139,8 @@ class EmbeddedDriver implements DbDriver {
 
   /** The server, started again (or joined) when it is gone. */
   #ensure(): Promise<EmbeddedServer> {
-    if (this.#closed) return Promise.reject(dbErrors.error('db.unavailable', { cause: new Error('the driver is closed') }))
+    if (this.#closed)
+      return Promise.reject(dbErrors.error('db.unavailable', { cause: new Error('the driver is closed') }))
     this.#ensuring ??= this.#find().finally(() => (this.#ensuring = undefined))
     return this.#ensuring
   }
@@ -119,7 +152,8 @@ class EmbeddedDriver implements DbDriver {
     this.#server = server
     if (again) tellConnection({ kind: 'server_restarted' })
     void server.ended.then(() => {
-      if (!this.#closed && this.#server === server) void this.#ensure().catch((cause: unknown) => tellConnection({ kind: 'lost', cause }))
+      if (!this.#closed && this.#server === server)
+        void this.#ensure().catch((cause: unknown) => tellConnection({ kind: 'lost', cause }))
     })
     return server
   }

@@ -5,7 +5,15 @@ import pg from 'pg'
 import type { ClientConfig, PoolConfig } from 'pg'
 import { systemClock } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
-import type { DbCapabilities, DbConnection, DbDriver, Notification, PoolStats, Queryable, QueryResult } from '../driver.ts'
+import type {
+  DbCapabilities,
+  DbConnection,
+  DbDriver,
+  Notification,
+  PoolStats,
+  Queryable,
+  QueryResult,
+} from '../driver.ts'
 import { dbErrors } from '../errors.ts'
 import { PgDriver } from '../pg/driver.ts'
 import { StatementNames } from '../pg/statement-names.ts'
@@ -44,7 +52,13 @@ function quote(channel: string): string {
 
 class PgliteDriver implements DbDriver {
   readonly name = 'pglite'
-  readonly capabilities: DbCapabilities = { listen: true, concurrent: false, prepared: true, pipeline: true, replica: false }
+  readonly capabilities: DbCapabilities = {
+    listen: true,
+    concurrent: false,
+    prepared: true,
+    pipeline: true,
+    replica: false,
+  }
   readonly #options: PgliteOptions
   #engine: Engine | undefined
   #opening: Promise<Engine> | undefined
@@ -128,7 +142,8 @@ class PgliteDriver implements DbDriver {
         connectionTimeoutMillis: poolWaitMs,
         idleTimeoutMillis: 0,
         // A new client continues the same session: it must not inherit a transaction or statements.
-        onConnect: async (client: { query(text: string): Promise<unknown> }) => void (await client.query('rollback; deallocate all')),
+        onConnect: async (client: { query(text: string): Promise<unknown> }) =>
+          void (await client.query('rollback; deallocate all')),
       } as unknown as PoolConfig,
       preparing: { names: new StatementNames(), limit: preparedLimit },
       startTimeoutMs: 0,
@@ -141,7 +156,10 @@ class PgliteDriver implements DbDriver {
 
 async function load() {
   try {
-    const [{ PGlite }, { createPgConfig }] = await Promise.all([import('@electric-sql/pglite'), import('@electric-sql/pglite/node-postgres')])
+    const [{ PGlite }, { createPgConfig }] = await Promise.all([
+      import('@electric-sql/pglite'),
+      import('@electric-sql/pglite/node-postgres'),
+    ])
     return { PGlite, createPgConfig }
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error

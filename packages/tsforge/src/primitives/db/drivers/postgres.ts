@@ -65,11 +65,14 @@ export function postgres(options: PostgresOptions): DbDriver {
     source: pool ?? poolConfig(url!, options, pooled),
     preparing: pooled ? undefined : { names: new StatementNames(), limit: options.preparedLimit ?? 256 },
     direct: directUrl === undefined ? undefined : () => connection(directUrl, options, 'listen'),
-    replica: options.replicaUrl === undefined ? undefined : {
-      source: poolConfig(options.replicaUrl, options, pooled),
-      limits: { maxLagBytes: 16 * 1024 * 1024, maxLagMs: 10_000, checkMs: 2000, ...limits },
-      probe,
-    },
+    replica:
+      options.replicaUrl === undefined
+        ? undefined
+        : {
+            source: poolConfig(options.replicaUrl, options, pooled),
+            limits: { maxLagBytes: 16 * 1024 * 1024, maxLagMs: 10_000, checkMs: 2000, ...limits },
+            probe,
+          },
     startTimeoutMs: options.startTimeoutMs ?? 30_000,
   })
 }

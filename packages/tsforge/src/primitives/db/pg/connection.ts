@@ -2,7 +2,8 @@ import type { Client, Submittable } from 'pg'
 import type { DbConnection, QueryResult, Statement } from '../driver.ts'
 import { translate } from '../faults.ts'
 import { Exchange, plan } from './exchange.ts'
-import type { Plan, Results, Row, Settle } from './exchange.ts'
+import type { Plan, Results, Settle } from './exchange.ts'
+import type { Row } from './rows.ts'
 import { Script } from './script.ts'
 import { sessionOf } from './session.ts'
 import type { Session } from './session.ts'
@@ -27,7 +28,13 @@ function planFor(session: Session, statement: Statement, preparing: Preparing | 
 }
 
 /** With `values` (even empty) one statement, kept prepared; without, a script that may hold several. */
-export function submittable(client: Client, text: string, values: unknown[] | undefined, preparing: Preparing | undefined, settle: Settle): Submittable {
+export function submittable(
+  client: Client,
+  text: string,
+  values: unknown[] | undefined,
+  preparing: Preparing | undefined,
+  settle: Settle,
+): Submittable {
   if (values === undefined) return new Script(text, settle) as unknown as Submittable
   const session = sessionOf(client)
   return new Exchange(session, [planFor(session, { text, values }, preparing)], settle) as unknown as Submittable
@@ -51,7 +58,12 @@ export class PgConnection implements DbConnection {
   #released = false
 
   /** `isFatal` hears each error and says whether the connection is of no more use. */
-  constructor(client: Client, giveBack: (broken: boolean) => void, preparing: Preparing | undefined, isFatal: (error: unknown) => boolean) {
+  constructor(
+    client: Client,
+    giveBack: (broken: boolean) => void,
+    preparing: Preparing | undefined,
+    isFatal: (error: unknown) => boolean,
+  ) {
     this.#client = client
     this.#isFatal = isFatal
     this.#giveBack = giveBack
@@ -59,7 +71,10 @@ export class PgConnection implements DbConnection {
   }
 
   query<R = Row>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
-    return this.#run((settle) => submittable(this.#client, text, values, this.#preparing, settle)).then(first, rethrow) as Promise<QueryResult<R>>
+    return this.#run((settle) => submittable(this.#client, text, values, this.#preparing, settle)).then(
+      first,
+      rethrow,
+    ) as Promise<QueryResult<R>>
   }
 
   pipeline(statements: readonly Statement[]): Promise<Results> {
@@ -84,7 +99,7 @@ export class PgConnection implements DbConnection {
         if (error === undefined) resolve(results)
         else {
           if (this.#isFatal(translate(error))) this.#lost = true
-          reject(error)
+          reject(error as Error)
         }
         const next = this.#queue.shift()
         if (next === undefined) this.#busy = false

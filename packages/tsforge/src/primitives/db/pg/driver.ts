@@ -1,6 +1,14 @@
 import type { Pool, PoolConfig } from 'pg'
 import type { Clock } from '../../../kernel/clock.ts'
-import type { DbCapabilities, DbConnection, DbDriver, Notification, PoolStats, Queryable, QueryResult } from '../driver.ts'
+import type {
+  DbCapabilities,
+  DbConnection,
+  DbDriver,
+  Notification,
+  PoolStats,
+  Queryable,
+  QueryResult,
+} from '../driver.ts'
 import { dbErrors } from '../errors.ts'
 import { isConnectionLoss } from '../faults.ts'
 import { jitter } from '../backoff.ts'
@@ -19,7 +27,13 @@ export interface PgDriverParts {
   readonly preparing: Preparing | undefined
   /** Where LISTEN works; absent when nowhere. */
   readonly direct?: DirectConfig | undefined
-  readonly replica?: { readonly source: PoolConfig; readonly limits: ReplicaLimits; readonly probe?: (() => Promise<ReplicaLag>) | undefined } | undefined
+  readonly replica?:
+    | {
+        readonly source: PoolConfig
+        readonly limits: ReplicaLimits
+        readonly probe?: (() => Promise<ReplicaLag>) | undefined
+      }
+    | undefined
   /** How long `start` waits for a server that is not there yet. */
   readonly startTimeoutMs: number
 }

@@ -2,31 +2,12 @@ import type { FieldDef } from 'pg'
 import { prepareValue } from './prepare-value.ts'
 import type { QueryResult, Statement } from '../driver.ts'
 import { isStalePlan } from '../faults.ts'
+import { complete, readRow, shapeOf } from './rows.ts'
+import type { Row, Shape } from './rows.ts'
 import type { Session, Wire } from './session.ts'
-import { parserOf } from './types.ts'
 
-export type Row = Record<string, unknown>
 export type Results = QueryResult<Row>[]
 export type Settle = (error: unknown, results: Results) => void
-
-/** Columns of a statement's rows with their parsers. */
-export interface Shape {
-  readonly names: readonly string[]
-  readonly parsers: readonly ((text: string) => unknown)[]
-}
-
-export function shapeOf(fields: readonly FieldDef[]): Shape {
-  return { names: fields.map((field) => field.name), parsers: fields.map((field) => parserOf(field.dataTypeID)) }
-}
-
-export function readRow({ names, parsers }: Shape, fields: readonly (string | null)[]): Row {
-  const row: Row = {}
-  for (let i = 0; i < names.length; i++) {
-    const text = fields[i]
-    row[names[i]!] = text === null || text === undefined ? null : parsers[i]!(text)
-  }
-  return row
-}
 
 /** Statements of one exchange with the names under which they may be kept (`undefined`: not kept). */
 export interface Plan {
@@ -40,7 +21,11 @@ export interface Plan {
  * its first half on the wire.
  */
 export function plan(statement: Statement, name: string | undefined): Plan {
-  return { text: statement.text, values: statement.values === undefined ? [] : statement.values.map(prepareValue), name }
+  return {
+    text: statement.text,
+    values: statement.values === undefined ? [] : statement.values.map(prepareValue),
+    name,
+  }
 }
 
 /**
@@ -113,7 +98,8 @@ export class Exchange {
 
   handleCommandComplete(message: { readonly text: string }): void {
     const name = this.#plans[this.#results.length]?.name
-    if (name !== undefined && this.#session.prepared.get(name) === undefined) this.#session.prepared.set(name, this.#shape ?? null)
+    if (name !== undefined && this.#session.prepared.get(name) === undefined)
+      this.#session.prepared.set(name, this.#shape ?? null)
     this.#results.push(complete(this.#rows, message.text))
     this.#begin()
   }
@@ -144,16 +130,5 @@ export class Exchange {
     if (this.#settled) return
     this.#settled = true
     this.#settle(error, this.#results)
-  }
-}
-
-/** The result behind a command tag: `INSERT 0 3` affected 3 rows, `BEGIN` counts none. */
-export function complete(rows: Row[], tag: string): QueryResult<Row> {
-  const last = tag.charCodeAt(tag.length - 1)
-  const space = tag.indexOf(' ')
-  return {
-    rows,
-    rowCount: last >= 48 && last <= 57 ? Number(tag.slice(tag.lastIndexOf(' ') + 1)) : null,
-    command: space === -1 ? tag : tag.slice(0, space),
   }
 }

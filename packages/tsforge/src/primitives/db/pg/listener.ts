@@ -110,7 +110,9 @@ export class Listener {
         await this.#clock.sleep(jitter(attempt, 50, 5000), this.#stop.signal)
         if (this.#channels.size === 0) return
         const client = await this.#connected()
-        await client.query([...this.#channels.keys()].map((channel) => `listen ${pg.escapeIdentifier(channel)}`).join('; '))
+        await client.query(
+          [...this.#channels.keys()].map((channel) => `listen ${pg.escapeIdentifier(channel)}`).join('; '),
+        )
         break
       } catch {
         // Still down, or lost again while listening: another `end` may have come, one loop is enough.

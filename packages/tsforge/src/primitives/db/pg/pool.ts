@@ -7,7 +7,8 @@ import { tellConnection } from '../events.ts'
 import { dbFault, isConnectionLoss, translate } from '../faults.ts'
 import { PgConnection, leftOpen, submittable } from './connection.ts'
 import type { Preparing } from './connection.ts'
-import type { Row, Settle } from './exchange.ts'
+import type { Settle } from './exchange.ts'
+import type { Row } from './rows.ts'
 
 /** At most one renewal in this time, so that a server which stays read-only does not cost a reconnection per write. */
 const renewalPauseMs = 5000
@@ -49,14 +50,16 @@ export class PgPool implements Queryable {
         const client = this.#watch(lent as unknown as Client)
         try {
           const settle: Settle = (failure, results) => {
-            release(failure === undefined ? leftOpen(client) : this.#isFatal(pool, translate(failure)) || leftOpen(client))
+            release(
+              failure === undefined ? leftOpen(client) : this.#isFatal(pool, translate(failure)) || leftOpen(client),
+            )
             if (failure === undefined) resolve(results[0] as QueryResult<R>)
-            else reject(failure)
+            else reject(failure as Error)
           }
           client.query(submittable(client, text, values, this.#settings.preparing, settle))
         } catch (failure) {
           release()
-          reject(failure)
+          reject(failure as Error)
         }
       })
     }).catch(refuse)
@@ -85,7 +88,9 @@ export class PgPool implements Queryable {
   }
 
   #lend(pool: Pool, client: Client, release: (destroy?: boolean) => void): PgConnection {
-    return new PgConnection(this.#watch(client), release, this.#settings.preparing, (error) => this.#isFatal(pool, error))
+    return new PgConnection(this.#watch(client), release, this.#settings.preparing, (error) =>
+      this.#isFatal(pool, error),
+    )
   }
 
   /** Without a listener, a connection that dies while it is lent would end the process. Its holder learns of it from its statement. */
@@ -120,7 +125,9 @@ function create(config: PoolConfig): Pool {
 
 function adopt(pool: Pool): Pool {
   if ((pool as unknown as { options?: { pipeline?: boolean } }).options?.pipeline === true) {
-    throw dbErrors.error('db.misconfigured', { meta: { reason: 'give the pool without `pipeline: true`; statements are pipelined by the driver itself' } })
+    throw dbErrors.error('db.misconfigured', {
+      meta: { reason: 'give the pool without `pipeline: true`; statements are pipelined by the driver itself' },
+    })
   }
   // An idle connection died; the pool has dropped it already.
   pool.on('error', (cause) => tellConnection({ kind: 'lost', cause }))

@@ -30,7 +30,9 @@ export async function measureLag(primary: Queryable, replica: Queryable): Promis
   const lag = rows[0]
   if (lag === undefined) throw new Error('the server behind the replica URL is not a replica')
   // A replica that has replayed everything is not late, however long ago the last write was.
-  return lag.bytes === 0 ? { bytes: 0, seconds: 0 } : { bytes: lag.bytes, seconds: lag.seconds ?? Number.POSITIVE_INFINITY }
+  return lag.bytes === 0
+    ? { bytes: 0, seconds: 0 }
+    : { bytes: lag.bytes, seconds: lag.seconds ?? Number.POSITIVE_INFINITY }
 }
 
 /** Looks at the replica at intervals. It starts as unhealthy: the first look decides. */

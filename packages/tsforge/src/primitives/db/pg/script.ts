@@ -1,7 +1,8 @@
 import type { FieldDef } from 'pg'
 import type { QueryResult } from '../driver.ts'
-import { complete, readRow, shapeOf } from './exchange.ts'
-import type { Row, Settle, Shape } from './exchange.ts'
+import { complete, readRow, shapeOf } from './rows.ts'
+import type { Settle } from './exchange.ts'
+import type { Row, Shape } from './rows.ts'
 import type { Wire } from './session.ts'
 
 /** A script of any number of statements without values, over the simple protocol. Its last result counts. */

@@ -1,5 +1,5 @@
 import type { Client, Connection } from 'pg'
-import type { Shape } from './exchange.ts'
+import type { Shape } from './rows.ts'
 
 /** The part of `pg`'s wire connection that an exchange speaks to. */
 export interface Wire extends Pick<Connection, 'on'> {

@@ -13,7 +13,8 @@ const asText: Parser = (text) => text
 /** Array parser over an element parser, by the array type that `pg` knows for `text[]`. */
 function arrayOf(parse: Parser): Parser {
   const texts = pg.types.getTypeParser(1009 as number) as (text: string) => unknown[]
-  const map = (item: unknown): unknown => (Array.isArray(item) ? item.map(map) : item === null ? null : parse(item as string))
+  const map = (item: unknown): unknown =>
+    Array.isArray(item) ? item.map(map) : item === null ? null : parse(item as string)
   return (text) => texts(text).map(map)
 }
 
@@ -40,5 +41,6 @@ export function parserOf(oid: number): Parser {
 
 /** The same parsers in the form of `pg`'s `types` option, for a pool that you make yourself. */
 export const pgTypes: { getTypeParser(oid: number, format?: string): Parser } = {
-  getTypeParser: (oid, format) => (format === 'binary' ? (pg.types.getTypeParser(oid, 'binary') as unknown as Parser) : parserOf(oid)),
+  getTypeParser: (oid, format) =>
+    format === 'binary' ? (pg.types.getTypeParser(oid, 'binary') as unknown as Parser) : parserOf(oid),
 }

@@ -11,8 +11,14 @@ beforeAll(async () => {
 afterAll(() => server.close())
 
 dbContract({ name: 'postgres', create: () => postgres({ url: server.url }) })
-dbContract({ name: 'postgres without prepared statements', create: () => postgres({ url: server.url, directUrl: server.url, preparedStatements: 'off' }) })
-dbContract({ name: 'postgres on one connection with one kept statement', create: () => postgres({ url: server.url, max: 2, preparedLimit: 1 }) })
+dbContract({
+  name: 'postgres without prepared statements',
+  create: () => postgres({ url: server.url, directUrl: server.url, preparedStatements: 'off' }),
+})
+dbContract({
+  name: 'postgres on one connection with one kept statement',
+  create: () => postgres({ url: server.url, max: 2, preparedLimit: 1 }),
+})
 
 // Only where such a pooler is given: PgBouncer in transaction mode, leading to the database of FORGE_TEST_POSTGRES_URL.
 const pooler = process.env['FORGE_TEST_PGBOUNCER_URL']

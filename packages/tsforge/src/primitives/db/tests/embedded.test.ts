@@ -1,7 +1,20 @@
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { constants } from 'node:fs'
-import { chmod, chown, cp, mkdir, mkdtemp, readFile, readdir, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
+import {
+  chmod,
+  chown,
+  cp,
+  mkdir,
+  mkdtemp,
+  readFile,
+  readdir,
+  realpath,
+  rm,
+  stat,
+  symlink,
+  writeFile,
+} from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
@@ -66,7 +79,14 @@ async function start(dir: string, options: { from?: string; identity?: 'nobody' 
 
 /** Starts a server from a process of its own. */
 async function startElsewhere(dir: string, prefix: readonly string[] = [], from?: string): Promise<Started> {
-  const [command, ...args] = [...prefix, process.execPath, '--conditions=source', script, dir, ...(from === undefined ? [] : [from])]
+  const [command, ...args] = [
+    ...prefix,
+    process.execPath,
+    '--conditions=source',
+    script,
+    dir,
+    ...(from === undefined ? [] : [from]),
+  ]
   const child = spawn(command!, args, { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/' })
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()))
   let said = ''
@@ -76,7 +96,8 @@ async function startElsewhere(dir: string, prefix: readonly string[] = [], from?
     await ended
   }
   cleanups.push(finish)
-  for await (const line of createInterface(child.stdout)) return { process: child, finish, ...(JSON.parse(line) as { url: string; pid: number; owned: boolean }) }
+  for await (const line of createInterface(child.stdout))
+    return { process: child, finish, ...(JSON.parse(line) as { url: string; pid: number; owned: boolean }) }
   throw new Error(said)
 }
 
@@ -115,7 +136,12 @@ describe('starting', () => {
   it('keeps what was written, durably unless told otherwise', async () => {
     const dir = await seeded('pg')
     const first = await startEmbedded({ dir })
-    expect(await ask(first.url(), `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`)).toEqual([{ fsync: 'on', commit: 'on' }])
+    expect(
+      await ask(
+        first.url(),
+        `select current_setting('fsync') as fsync, current_setting('synchronous_commit') as commit`,
+      ),
+    ).toEqual([{ fsync: 'on', commit: 'on' }])
     await ask(first.url(), 'create table kept as select 42 as n')
     await first.stop()
     const second = await start(dir)
@@ -144,7 +170,10 @@ describe('starting', () => {
   }, 30_000)
 
   it('says which package is missing', async () => {
-    await expect(startEmbedded({ dir: join(base, 'pg'), from: join(base, 'nowhere.js') })).rejects.toMatchObject({ code: 'db.driver_missing', meta: { package: binariesPackage() } })
+    await expect(startEmbedded({ dir: join(base, 'pg'), from: join(base, 'nowhere.js') })).rejects.toMatchObject({
+      code: 'db.driver_missing',
+      meta: { package: binariesPackage() },
+    })
   })
 
   it('says what to do about data of another major version', async () => {
@@ -160,6 +189,24 @@ describe('starting', () => {
     await writeFile(join(dir, 'data', 'postgresql.conf'), 'nonsense = 1\n')
     const error = (await startEmbedded({ dir }).catch((caught: unknown) => caught)) as Error
     expect(String(error.cause)).toContain('nonsense')
+  }, 30_000)
+})
+
+describe('databases', () => {
+  it('are copied from a template and dropped while in use', async () => {
+    const server = await start(await seeded('pg'))
+    await server.createDatabase('template')
+    await ask(server.url('template'), 'create table kept as select 7 as n')
+    await server.createDatabase('copy', 'template')
+    const client = new pg.Client({ connectionString: server.url('copy') })
+    client.on('error', () => undefined)
+    await client.connect()
+    expect((await client.query('select n from kept')).rows).toEqual([{ n: 7 }])
+    await server.dropDatabase('copy')
+    expect(await ask(server.url(), `select datname from pg_database where datname in ('copy', 'template')`)).toEqual([
+      { datname: 'template' },
+    ])
+    await client.end().catch(() => undefined)
   }, 30_000)
 })
 
@@ -210,7 +257,8 @@ describe('after a crash', () => {
     await db.query('create table kept (n int)')
     await db.query('insert into kept values (1)', [])
     const restarted = Promise.withResolvers<void>()
-    const hear = (event: unknown): void => void ((event as DbConnectionEvent).kind === 'server_restarted' && restarted.resolve())
+    const hear = (event: unknown): void =>
+      void ((event as DbConnectionEvent).kind === 'server_restarted' && restarted.resolve())
     connectionChannel.subscribe(hear)
     const { pid } = (await readPidFile(join(dir, 'data')))!
     process.kill(pid, 'SIGKILL')
@@ -266,8 +314,9 @@ describe('binaries', () => {
   }, 60_000)
 
   // Which identities can be tried depends on who runs the tests: root can be everybody.
-  if (isRoot) {
-    it('of somebody else’s folder are completed in a copy of our own', async () => {
+  it.runIf(isRoot)(
+    'of somebody else’s folder are completed in a copy of our own',
+    async () => {
       const from = await packageWithoutLinks()
       await chmod(base, 0o755)
       const home = join(base, 'theirs')
@@ -276,9 +325,13 @@ describe('binaries', () => {
       const server = await startElsewhere(join(home, 'pg'), asOther, from)
       expect(await ask(server.url, 'select 1 as one')).toEqual([{ one: 1 }])
       expect(await readdir(join(home, 'pg', 'cache'))).toHaveLength(1)
-    }, 60_000)
+    },
+    60_000,
+  )
 
-    it('run as an ordinary user too', async () => {
+  it.runIf(isRoot)(
+    'run as an ordinary user too',
+    async () => {
       await chmod(base, 0o755)
       const home = join(base, 'theirs')
       await mkdir(home, { mode: 0o700 })
@@ -286,9 +339,13 @@ describe('binaries', () => {
       const server = await startElsewhere(join(home, 'pg'), asOther)
       expect(server.owned).toBe(true)
       expect(await ask(server.url, 'select 1 as one')).toEqual([{ one: 1 }])
-    }, 60_000)
+    },
+    60_000,
+  )
 
-    it('run as nobody where root has no user namespaces, from folders that nobody cannot enter', async () => {
+  it.runIf(isRoot)(
+    'run as nobody where root has no user namespaces, from folders that nobody cannot enter',
+    async () => {
       const app = join(base, 'app')
       await mkdir(app, { recursive: true, mode: 0o700 })
       const from = join(app, 'index.js')
@@ -299,6 +356,7 @@ describe('binaries', () => {
       cleanups.unshift(() => rm(dirname(row!['data'] as string), { recursive: true, force: true }))
       expect(execFileSync('ps', ['-o', 'uid=', '-p', String(server.pid)], { encoding: 'utf8' }).trim()).toBe('65534')
       expect(row!['data']).toMatch(/^\/var\/lib\/tsforge\//)
-    }, 60_000)
-  }
+    },
+    60_000,
+  )
 })

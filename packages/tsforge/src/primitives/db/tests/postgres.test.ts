@@ -3,12 +3,11 @@ import pg from 'pg'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
-import { createContext, runWithContext } from '../../../kernel/context.ts'
 import { createDb } from '../db.ts'
 import type { Db } from '../db.ts'
 import { isQueryable } from '../driver.ts'
 import { postgres } from '../drivers/postgres.ts'
-import type { PostgresOptions, ReplicaLag } from '../drivers/postgres.ts'
+import type { PostgresOptions } from '../drivers/postgres.ts'
 import { connectionChannel, queryChannel, txChannel } from '../events.ts'
 import type { DbConnectionEvent, DbQueryEvent, DbTxEvent } from '../events.ts'
 import { testServer, withDatabase } from './servers.ts'
@@ -37,16 +36,24 @@ function make(options: Partial<PostgresOptions> = {}, clock: Clock = systemClock
   return db
 }
 
-const code = (work: Promise<unknown>): Promise<unknown> => work.then(() => undefined, (error: { code?: unknown }) => error.code ?? error)
+const code = (work: Promise<unknown>): Promise<unknown> =>
+  work.then(
+    () => undefined,
+    (error: { code?: unknown }) => error.code ?? error,
+  )
 const backend = 'select pg_backend_pid() as pid'
-const pidOf = async (db: { query: Db['query'] }): Promise<number> => (await db.query<{ pid: number }>(backend, [])).rows[0]!.pid
+const pidOf = async (db: { query: Db['query'] }): Promise<number> =>
+  (await db.query<{ pid: number }>(backend, [])).rows[0]!.pid
 const terminate = (pid: number): Promise<unknown> => server.admin('select pg_terminate_backend($1)', [pid])
-const balance = async (id: number): Promise<unknown> => (await server.admin('select balance from accounts where id = $1', [id]))[0]?.['balance']
+const balance = async (id: number): Promise<unknown> =>
+  (await server.admin('select balance from accounts where id = $1', [id]))[0]?.['balance']
 
 /** Resolves when a session waits for something that matches; the server is asked, so no time is guessed. */
 async function waitingFor(where: string): Promise<number> {
   for (;;) {
-    const [row] = await server.admin(`select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and ${where} limit 1`)
+    const [row] = await server.admin(
+      `select pid from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid() and ${where} limit 1`,
+    )
     if (row !== undefined) return row['pid'] as number
     await turn(1)
   }
@@ -167,13 +174,25 @@ describe('a lost connection', () => {
     const gap = gate()
     const other = gate()
     const heard = gate<string>()
-    await db.listen('alpha', (payload) => heard.pass(payload), () => gap.pass())
-    await db.listen('beta', () => undefined, () => other.pass())
+    await db.listen(
+      'alpha',
+      (payload) => heard.pass(payload),
+      () => gap.pass(),
+    )
+    await db.listen(
+      'beta',
+      () => undefined,
+      () => other.pass(),
+    )
     await terminate(await waitingFor(`application_name = 'tsforge listen'`))
     await Promise.all([gap.passed, other.passed])
     await db.notify('alpha', 'after the gap')
     expect(await heard.passed).toBe('after the gap')
-    expect(await server.admin(`select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = 'tsforge listen'`)).toEqual([{ n: 1 }])
+    expect(
+      await server.admin(
+        `select count(*)::int as n from pg_stat_activity where datname = current_database() and application_name = 'tsforge listen'`,
+      ),
+    ).toEqual([{ n: 1 }])
     await db.close()
   })
 })
@@ -183,14 +202,22 @@ describe('the pool', () => {
     const db = make({ max: 1, poolWaitMs: 1000 })
     const error: { code?: string; status?: number; retryAfterMs?: number } = await db.tx(async (tx) => {
       await tx.query('select 1', [])
-      return db.query('select 1', []).then(() => ({}), (caught: object) => caught)
+      return db.query('select 1', []).then(
+        () => ({}),
+        (caught: object) => caught,
+      )
     })
     expect(error).toMatchObject({ code: 'db.pool_exhausted', status: 503, retryAfterMs: 1000 })
     expect((await db.query('select 1 as one', [])).rows).toEqual([{ one: 1 }])
   })
 
   it('sends its limits and its name when it connects', async () => {
-    const db = make({ statementTimeoutMs: 1234, lockTimeoutMs: 567, idleInTransactionTimeoutMs: 8901, applicationName: 'shop' })
+    const db = make({
+      statementTimeoutMs: 1234,
+      lockTimeoutMs: 567,
+      idleInTransactionTimeoutMs: 8901,
+      applicationName: 'shop',
+    })
     const { rows } = await db.query(
       `select current_setting('statement_timeout') as s, current_setting('lock_timeout') as l, current_setting('idle_in_transaction_session_timeout') as i, current_setting('application_name') as n`,
       [],
@@ -230,7 +257,11 @@ describe('the pool', () => {
   it('waits at start for a server that is late, and not for ever', async () => {
     let now = 0
     const waits: number[] = []
-    const clock: Clock = { ...systemClock, monotonic: () => now, sleep: async (ms) => void (waits.push(ms), (now += ms)) }
+    const clock: Clock = {
+      ...systemClock,
+      monotonic: () => now,
+      sleep: async (ms) => void (waits.push(ms), (now += ms)),
+    }
     const db = make({ url: 'postgres://postgres@127.0.0.1:1/none', startTimeoutMs: 5000 }, clock)
     expect(await code(db.start())).toBe('db.unavailable')
     expect(waits.length).toBeGreaterThan(3)
@@ -244,13 +275,16 @@ describe('the pool', () => {
 })
 
 describe('prepared statements', () => {
-  const kept = async (db: { query: Db['query'] }): Promise<number> => (await db.query<{ n: number }>(`select count(*)::int as n from pg_prepared_statements where name like 'forge_%'`)).rows[0]!.n
+  const kept = async (db: { query: Db['query'] }): Promise<number> =>
+    (await db.query<{ n: number }>(`select count(*)::int as n from pg_prepared_statements where name like 'forge_%'`))
+      .rows[0]!.n
 
   it('are kept from their second use, and no more than the limit', async () => {
     const db = make({ max: 1, preparedLimit: 3 })
     await db.query('select 1 as n', [])
     expect(await kept(db)).toBe(0)
-    for (let i = 0; i < 10; i++) for (let round = 0; round < 3; round++) expect((await db.query(`select ${i} as n`, [])).rows).toEqual([{ n: i }])
+    for (let i = 0; i < 10; i++)
+      for (let round = 0; round < 3; round++) expect((await db.query(`select ${i} as n`, [])).rows).toEqual([{ n: i }])
     expect(await kept(db)).toBe(3)
   })
 
@@ -275,107 +309,16 @@ describe('prepared statements', () => {
   })
 })
 
-describe('a replica', () => {
-  const text = 'select current_database() as name'
-  let replicaUrl: string
-  let lag: ReplicaLag | Error
-  let ticks: (() => void)[]
-  const clock: Clock = {
-    ...systemClock,
-    every: (_, fn) => {
-      ticks.push(fn)
-      return { cancel: () => undefined }
-    },
-  }
-
-  beforeAll(async () => {
-    const name = `forge_replica_${process.pid}_${Math.random().toString(36).slice(2, 8)}`
-    await server.admin(`create database ${name}`)
-    replicaUrl = withDatabase(server.url, name)
-    return async () => void (await server.admin(`drop database ${name} with (force)`))
-  })
-  beforeEach(() => {
-    lag = { bytes: 0, seconds: 0 }
-    ticks = []
-  })
-
-  const withReplica = async (url = replicaUrl): Promise<Db> => {
-    const probe = async (): Promise<ReplicaLag> => {
-      if (lag instanceof Error) throw lag
-      return lag
-    }
-    const db = make({ replicaUrl: url, replica: { probe, maxLagBytes: 1000, maxLagMs: 2000 } }, clock)
-    await db.start()
-    return db
-  }
-  const target = async (db: Db): Promise<'primary' | 'replica'> => {
-    const { rows } = await db.read.query<{ name: string }>(text, [])
-    return replicaUrl.includes(rows[0]!.name) ? 'replica' : 'primary'
-  }
-  const look = async (): Promise<void> => {
-    for (const tick of ticks) tick()
-    await turn(0)
-  }
-
-  it('answers reads while it is close to the primary, and not when it is behind in bytes, in time, or silent', async () => {
-    const db = await withReplica()
-    expect(await target(db)).toBe('replica')
-    for (const behind of [{ bytes: 1001, seconds: 0 }, { bytes: 10, seconds: 2.1 }, new Error('gone')]) {
-      lag = behind
-      await look()
-      expect(await target(db)).toBe('primary')
-      lag = { bytes: 1000, seconds: 2 }
-      await look()
-      expect(await target(db)).toBe('replica')
-    }
-  })
-
-  it('is not asked by a unit of work that has written', async () => {
-    const db = await withReplica()
-    const writes: ((db: Db) => Promise<unknown>)[] = [
-      () => db.query('update accounts set balance = 1 where id = 1', []),
-      () => db.query('with done as (update accounts set balance = 1 where id = 1 returning id) select * from done', []),
-      () => db.tx((tx) => tx.query('update accounts set balance = 1 where id = 1', [])),
-      () => db.pipeline([{ text: 'update accounts set balance = 1 where id = 1' }]),
-    ]
-    for (const write of writes) {
-      await runWithContext(createContext({ requestId: 'r' }), async () => {
-        await db.query('select 1', [])
-        await db.tx((tx) => tx.query('select 1', []), { readOnly: true })
-        expect(await target(db)).toBe('replica')
-        await write(db)
-        expect(await target(db)).toBe('primary')
-      })
-    }
-    await runWithContext(createContext({ requestId: 'r' }), async () => {
-      await db.tx(async (tx) => {
-        await tx.query('update accounts set balance = 1 where id = 1', [])
-        throw new Error('rolled back')
-      }).catch(() => undefined)
-      expect(await target(db)).toBe('replica')
-    })
-  })
-
-  it('that dies leaves its reads to the primary at once', async () => {
-    const db = await withReplica(withDatabase(server.url, 'no_such_replica'))
-    expect(await target(db)).toBe('primary')
-    const unreachable = await withReplica('postgres://postgres@127.0.0.1:1/none')
-    expect(await target(unreachable)).toBe('primary')
-    expect(await target(unreachable)).toBe('primary')
-  })
-
-  it('that is not one is found out by PostgreSQL itself', async () => {
-    const db = make({ replicaUrl })
-    await db.start()
-    expect(await target(db)).toBe('primary')
-  })
-})
-
 describe('other people’s transactions', () => {
   it('fit wherever a queryable is taken', async () => {
     const client = new pg.Client({ connectionString: server.url })
     await client.connect()
-    expect([isQueryable(client), isQueryable(make()), isQueryable({}), isQueryable(null)]).toEqual([true, true, false, false])
+    expect([isQueryable(client), isQueryable(make()), isQueryable({}), isQueryable(null)]).toEqual([
+      true,
+      true,
+      false,
+      false,
+    ])
     const db = make()
     const heard = gate<string>()
     await db.listen('theirs', (payload) => heard.pass(payload))

@@ -44,7 +44,9 @@ function packageFolder(from: string | URL): string | undefined {
 export async function findBinaries({ cache, foreign, from = import.meta.url }: FindBinaries): Promise<Binaries> {
   const name = binariesPackage()
   if (process.platform === 'win32') {
-    throw dbErrors.error('db.embedded_failed', { meta: { reason: 'Windows has no Unix sockets for it; install @electric-sql/pglite instead' } })
+    throw dbErrors.error('db.embedded_failed', {
+      meta: { reason: 'Windows has no Unix sockets for it; install @electric-sql/pglite instead' },
+    })
   }
   const folder = packageFolder(from)
   if (folder === undefined) throw dbErrors.error('db.driver_missing', { meta: { package: name } })
@@ -52,7 +54,11 @@ export async function findBinaries({ cache, foreign, from = import.meta.url }: F
   const links = await missingLinks(folder)
   const usable = !(foreign && !(await everybodyMayEnter(folder))) && (await addLinks(folder, links))
   const native = usable ? join(folder, 'native') : await copied(folder, join(cache, `binaries-${version}`))
-  return { initdb: join(native, 'bin', 'initdb'), postgres: join(native, 'bin', 'postgres'), major: Number.parseInt(version, 10) }
+  return {
+    initdb: join(native, 'bin', 'initdb'),
+    postgres: join(native, 'bin', 'postgres'),
+    major: Number.parseInt(version, 10),
+  }
 }
 
 interface Link {
@@ -67,7 +73,14 @@ async function missingLinks(folder: string): Promise<readonly Link[]> {
   const links: Link[] = []
   for (const link of JSON.parse(text) as Link[]) {
     const inside = resolve(folder, link.target).startsWith(join(folder, 'native'))
-    if (inside && !(await lstat(join(folder, link.target)).then(() => true, () => false))) links.push(link)
+    if (
+      inside &&
+      !(await lstat(join(folder, link.target)).then(
+        () => true,
+        () => false,
+      ))
+    )
+      links.push(link)
   }
   return links
 }
@@ -87,11 +100,21 @@ async function addLinks(folder: string, links: readonly Link[]): Promise<boolean
 
 /** A complete copy of the programs with their links, made once. */
 async function copied(folder: string, to: string): Promise<string> {
-  if (await stat(to).then(() => true, () => false)) return join(to, 'native')
+  if (
+    await stat(to).then(
+      () => true,
+      () => false,
+    )
+  )
+    return join(to, 'native')
   await mkdir(dirname(to), { recursive: true })
   const temporary = await mkdtemp(`${to}.`)
   try {
-    await cp(join(folder, 'native'), join(temporary, 'native'), { recursive: true, verbatimSymlinks: true, mode: constants.COPYFILE_FICLONE })
+    await cp(join(folder, 'native'), join(temporary, 'native'), {
+      recursive: true,
+      verbatimSymlinks: true,
+      mode: constants.COPYFILE_FICLONE,
+    })
     await addLinks(temporary, await missingLinks(temporary))
     await openUp(temporary)
     await rename(temporary, to)

@@ -25,22 +25,42 @@ export async function ensureCluster(places: Places, binaries: Binaries, identity
   if (identity === 'nobody') await chown(temporary, nobodyId, nobodyId)
   await initialize(temporary, binaries, identity)
   // Only an incomplete folder can be in the way: a complete one has PG_VERSION.
-  if (await stat(places.data).then(() => true, () => false)) await rename(places.data, `${places.data}.incomplete-${process.pid}`)
+  if (
+    await stat(places.data).then(
+      () => true,
+      () => false,
+    )
+  )
+    await rename(places.data, `${places.data}.incomplete-${process.pid}`)
   await rename(temporary, places.data)
 }
 
 async function sweep({ home, data }: Places): Promise<void> {
   for (const name of await readdir(home)) {
     const owner = name.startsWith(`${basename(data)}.new-`) ? Number(name.slice(name.lastIndexOf('-') + 1)) : undefined
-    if (owner !== undefined && (owner === process.pid || !alive(owner))) await rm(join(home, name), { recursive: true, force: true })
+    if (owner !== undefined && (owner === process.pid || !alive(owner)))
+      await rm(join(home, name), { recursive: true, force: true })
   }
 }
 
 function initialize(data: string, binaries: Binaries, identity: Identity): Promise<void> {
   const args = [
-    ...['--pgdata', data, '--username', 'postgres', '--auth', 'trust', '--encoding', 'UTF8', '--no-sync', '--no-instructions'],
+    ...[
+      '--pgdata',
+      data,
+      '--username',
+      'postgres',
+      '--auth',
+      'trust',
+      '--encoding',
+      'UTF8',
+      '--no-sync',
+      '--no-instructions',
+    ],
     // The server's own C.UTF-8: the same order on every machine, whatever locales it has.
-    ...(binaries.major >= 17 ? ['--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C'] : ['--locale', 'C']),
+    ...(binaries.major >= 17
+      ? ['--locale-provider', 'builtin', '--builtin-locale', 'C.UTF-8', '--locale', 'C']
+      : ['--locale', 'C']),
   ]
   const [command, ...rest] = [...prefixOf(identity), binaries.initdb, ...args]
   return new Promise((resolve, reject) => {
@@ -57,7 +77,9 @@ function initialize(data: string, binaries: Binaries, identity: Identity): Promi
     child.once('error', reject)
     child.once('close', (code) => {
       if (code === 0) return resolve()
-      reject(dbErrors.error('db.embedded_failed', { meta: { reason: 'initdb did not finish' }, cause: new Error(said) }))
+      reject(
+        dbErrors.error('db.embedded_failed', { meta: { reason: 'initdb did not finish' }, cause: new Error(said) }),
+      )
     })
   })
 }

@@ -31,7 +31,9 @@ function lockBySocket(folder: string): Promise<Release | undefined> {
   const name = `\0tsforge-${createHash('sha256').update(folder).digest('hex').slice(0, 40)}`
   return new Promise((resolve, reject) => {
     const server = createServer((socket) => socket.destroy())
-    server.once('error', (error: NodeJS.ErrnoException) => (error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error)))
+    server.once('error', (error: NodeJS.ErrnoException) =>
+      error.code === 'EADDRINUSE' ? resolve(undefined) : reject(error),
+    )
     server.listen(name, () => resolve(() => new Promise((done) => server.close(() => done()))))
   })
 }

@@ -24,10 +24,19 @@ export async function prepare(folder: string, identity: Identity): Promise<Place
   await mkdir(folder, { recursive: true, mode: 0o700 })
   const named = await realpath(folder)
   // Another user may not pass the parents of the app's folder; root has a place of its own for such data.
-  const home = identity === 'nobody' && !(await passable(named)) ? await mkdirs(join('/var/lib/tsforge', digest(named)), 0o755) : named
+  const home =
+    identity === 'nobody' && !(await passable(named))
+      ? await mkdirs(join('/var/lib/tsforge', digest(named)), 0o755)
+      : named
   const inside = join(home, 'run')
   const socket = Buffer.byteLength(inside + socketName) <= longestSocketPath ? inside : await shortFolder(home)
-  const places: Places = { home, data: join(home, 'data'), socket, log: join(home, 'server.log'), cache: join(home, 'cache') }
+  const places: Places = {
+    home,
+    data: join(home, 'data'),
+    socket,
+    log: join(home, 'server.log'),
+    cache: join(home, 'cache'),
+  }
   await mkdir(socket, { recursive: true, mode: 0o700 })
   await refuseStrangers(socket)
   if (identity === 'nobody') {

@@ -3,6 +3,7 @@ import type { ChildProcess } from 'node:child_process'
 import { open, readFile, readdir, readlink, realpath, rm, stat, truncate } from 'node:fs/promises'
 import { connect } from 'node:net'
 import { join } from 'node:path'
+import type { Writable } from 'node:stream'
 import type { Clock } from '../../../../kernel/clock.ts'
 import { dbErrors } from '../../errors.ts'
 import type { Binaries } from './binaries.ts'
@@ -22,7 +23,9 @@ export interface PidFile {
 }
 
 export async function readPidFile(data: string): Promise<PidFile | undefined> {
-  const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => '')).split('\n').map((line) => line.trim())
+  const lines = (await readFile(join(data, 'postmaster.pid'), 'utf8').catch(() => ''))
+    .split('\n')
+    .map((line) => line.trim())
   const pid = Number.parseInt(lines[0] ?? '', 10)
   return Number.isInteger(pid) ? { pid: Math.abs(pid), socket: lines[4] ?? '', status: lines[7] ?? '' } : undefined
 }
@@ -36,7 +39,9 @@ export async function serves(pid: number, data: string): Promise<boolean> {
     return (await readlink(`/proc/${pid}/cwd`).catch(() => '')) === folder
   }
   return new Promise((resolve) => {
-    execFile('ps', ['-ww', '-o', 'command=', '-p', String(pid)], (error, stdout) => resolve(error === null && stdout.includes(folder)))
+    execFile('ps', ['-ww', '-o', 'command=', '-p', String(pid)], (error, stdout) =>
+      resolve(error === null && stdout.includes(folder)),
+    )
   })
 }
 
@@ -104,19 +109,23 @@ export async function launch(settings: LaunchSettings): Promise<ChildProcess> {
   await clearAway(places, clock)
   const log = await open(places.log, 'a', 0o600)
   const from = (await log.stat()).size
-  const child = spawn('/bin/sh', ['-c', watched, 'sh', ...prefixOf(identity), binaries.postgres, ...serverArgs(settings)], {
-    ...credentialsOf(identity),
-    // Its own session: Ctrl-C in the terminal reaches us alone, and we stop the server when we have drained.
-    detached: true,
-    cwd: '/',
-    env: { PATH: process.env.PATH ?? '/usr/bin:/bin', TZ: 'UTC', LC_ALL: 'C' },
-    stdio: ['ignore', log.fd, log.fd, 'pipe'],
-  })
+  const child = spawn(
+    '/bin/sh',
+    ['-c', watched, 'sh', ...prefixOf(identity), binaries.postgres, ...serverArgs(settings)],
+    {
+      ...credentialsOf(identity),
+      // Its own session: Ctrl-C in the terminal reaches us alone, and we stop the server when we have drained.
+      detached: true,
+      cwd: '/',
+      env: { PATH: process.env.PATH ?? '/usr/bin:/bin', TZ: 'UTC', LC_ALL: 'C' },
+      stdio: ['ignore', log.fd, log.fd, 'pipe'],
+    },
+  )
   const exited = new Promise<void>((resolve) => {
     child.once('exit', () => resolve())
     child.once('error', () => resolve())
   })
-  const leash = child.stdio[3] as import('node:stream').Writable & { unref?(): void }
+  const leash = child.stdio[3] as Writable & { unref?(): void }
   leash.on('error', () => undefined)
   void exited.then(() => leash.end('ended\n'))
   await log.close()
@@ -132,7 +141,10 @@ export async function launch(settings: LaunchSettings): Promise<ChildProcess> {
   }
   if (!ended) child.kill('SIGQUIT')
   const said = (await readFile(places.log)).subarray(from).toString('utf8').slice(-4000)
-  throw dbErrors.error('db.embedded_failed', { meta: { reason: ended ? 'the server ended at once' : 'the server was not ready in time' }, cause: new Error(said) })
+  throw dbErrors.error('db.embedded_failed', {
+    meta: { reason: ended ? 'the server ended at once' : 'the server was not ready in time' },
+    cause: new Error(said),
+  })
 }
 
 function serverArgs({ places, binaries, durable, maxConnections }: LaunchSettings): string[] {

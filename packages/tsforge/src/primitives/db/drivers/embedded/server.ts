@@ -1,4 +1,5 @@
 import type { ChildProcess } from 'node:child_process'
+import pg from 'pg'
 import { systemClock } from '../../../../kernel/clock.ts'
 import type { Clock } from '../../../../kernel/clock.ts'
 import { ForgeError } from '../../../../kernel/errors.ts'
@@ -37,6 +38,13 @@ export interface EmbeddedServer {
   readonly owned: boolean
   /** `postgres://` URL of a database of this server, over its socket. */
   url(database?: string): string
+  /**
+   * Makes a database, by default an empty one; from a `template` it is a copy of that database, to which nobody may be
+   * connected meanwhile. Names are plain identifiers.
+   */
+  createDatabase(name: string, template?: string): Promise<void>
+  /** Drops a database, ending its connections. */
+  dropDatabase(name: string): Promise<void>
   /** Resolves once the server has ended. Only for an owned one. */
   readonly ended: Promise<void>
   /** Ends the server (fast shutdown: open transactions are rolled back) and waits for it. */
@@ -61,7 +69,9 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     const identity = options.identity ?? (await chooseIdentity())
     const places = await prepare(options.dir, identity)
     const binaries = await findBinaries({ cache: places.cache, foreign: identity === 'nobody', from: options.from })
-    return await exclusively(places.home, clock, lockWaitMs, () => joinOrStart({ places, binaries, identity }, options, clock))
+    return await exclusively(places.home, clock, lockWaitMs, () =>
+      joinOrStart({ places, binaries, identity }, options, clock),
+    )
   } catch (error) {
     if (error instanceof ForgeError) throw error
     throw dbErrors.error('db.embedded_failed', { meta: { reason: 'see the cause in the log' }, cause: error })
@@ -73,12 +83,22 @@ async function joinOrStart(ready: Ready, options: EmbeddedOptions, clock: Clock)
   await ensureCluster(places, binaries, identity)
   const running = await runningServer(places, clock)
   if (running !== undefined) return handle(running.socket, running.pid, undefined, clock)
-  const child = await launch({ places, binaries, identity, durable: options.durable ?? true, maxConnections: options.maxConnections ?? 50, clock })
+  const child = await launch({
+    places,
+    binaries,
+    identity,
+    durable: options.durable ?? true,
+    maxConnections: options.maxConnections ?? 50,
+    clock,
+  })
   return handle(places.socket, child.pid!, child, clock)
 }
 
 /** The live server of the folder, once it takes connections. One that is ending is waited for. */
-async function runningServer(places: Places, clock: Clock): Promise<{ readonly pid: number; readonly socket: string } | undefined> {
+async function runningServer(
+  places: Places,
+  clock: Clock,
+): Promise<{ readonly pid: number; readonly socket: string } | undefined> {
   const end = clock.monotonic() + 30_000
   while (clock.monotonic() < end) {
     const found = await readPidFile(places.data)
@@ -89,14 +109,31 @@ async function runningServer(places: Places, clock: Clock): Promise<{ readonly p
   throw new Error('a server of this folder runs but does not answer')
 }
 
+async function administer(host: string, text: string): Promise<void> {
+  const client = new pg.Client({ host, port: 5432, user: 'postgres', database: 'postgres' })
+  await client.connect()
+  try {
+    await client.query(text)
+  } finally {
+    await client.end()
+  }
+}
+
 function handle(host: string, pid: number, child: ChildProcess | undefined, clock: Clock): EmbeddedServer {
-  const ended = child === undefined ? new Promise<void>(() => {}) : new Promise<void>((resolve) => child.once('exit', () => resolve()))
+  const ended =
+    child === undefined
+      ? new Promise<void>(() => {})
+      : new Promise<void>((resolve) => child.once('exit', () => resolve()))
   return {
     host,
     pid,
     owned: child !== undefined,
     ended,
-    url: (database = 'postgres') => `postgres://postgres@${encodeURIComponent(host)}:5432/${encodeURIComponent(database)}`,
+    createDatabase: (name, template = 'template0') =>
+      administer(host, `create database ${pg.escapeIdentifier(name)} template ${pg.escapeIdentifier(template)}`),
+    dropDatabase: (name) => administer(host, `drop database if exists ${pg.escapeIdentifier(name)} with (force)`),
+    url: (database = 'postgres') =>
+      `postgres://postgres@${encodeURIComponent(host)}:5432/${encodeURIComponent(database)}`,
     stop: async () => {
       if (child === undefined || child.exitCode !== null || child.signalCode !== null) return
       child.ref()
