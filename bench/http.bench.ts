@@ -1,0 +1,145 @@
+/**
+ * Our whole set against raw node:http, against the same set by hand, bare Fastify, and the comparable sets of Fastify's
+ * stock plugins, Hono, Express and NestJS. All servers run side by side; rounds alternate between them.
+ */
+import { checkAnswers, checkLog } from './answers.ts'
+import type { Bench, Settings } from './bench.ts'
+import { openDatabase } from './database.ts'
+import { Field, contestants, lines, metricsToken, ours, raw, register } from './field.ts'
+import type { Contestant } from './field.ts'
+import { load } from './load.ts'
+import { leaveServerCore } from './processes.ts'
+import type { Server } from './processes.ts'
+import { requestsFor } from './requests.ts'
+import { claim } from './statistics.ts'
+import type { Claim } from './statistics.ts'
+import { rivalTokens } from './tokens.ts'
+
+async function run(settings: Settings): Promise<Claim[]> {
+  leaveServerCore()
+  const database = await openDatabase()
+  const field = new Field(database.url)
+  try {
+    settings.note(`${database.version}; load from ${settings.generator}`)
+    return [
+      ...(await throughput(field, settings)),
+      ...(await start(field, settings)),
+      ...(await memory(field, settings)),
+    ]
+  } finally {
+    field.remove()
+    await database.remove()
+  }
+}
+
+async function throughput(field: Field, { rounds, seconds, note }: Settings): Promise<Claim[]> {
+  const servers: Server[] = []
+  const tokens = new Map<string, readonly string[]>()
+  const answered = new Map<string, number>()
+  try {
+    for (const contestant of contestants) {
+      const server = await field.launch(contestant)
+      servers.push(server)
+      tokens.set(contestant.name, contestant === ours ? await register(server) : rivalTokens())
+      await checkAnswers(server, contestant.extent, tokens.get(contestant.name)![0]!, metricsToken)
+      note(`${contestant.name} does what it should`)
+    }
+    const results = new Map<string, number[]>()
+    for (const kind of requestsFor([]).map(({ name }) => name)) {
+      for (let round = -1; round < rounds; round++) {
+        // Another one begins each round, so that no place in the turn is somebody's own.
+        const turn = servers.map((_, index) => servers[(index + Math.max(0, round)) % servers.length]!)
+        for (const server of turn) {
+          const requests = requestsFor(tokens.get(server.name)!).find(({ name }) => name === kind)!
+          const measured = await load(server.port, requests, round < 0 ? Math.max(2, seconds) : seconds, field.folder)
+          answered.set(server.name, (answered.get(server.name) ?? 0) + measured.requests)
+          if (round >= 0)
+            results.set(`${kind}.${server.name}`, [
+              ...(results.get(`${kind}.${server.name}`) ?? []),
+              measured.requestsPerSecond,
+            ])
+        }
+        note(`${kind}: ${round < 0 ? 'warm' : `round ${round + 1} of ${rounds}`}`)
+      }
+    }
+    return claimsOf(results, note)
+  } finally {
+    await Promise.all(servers.map((server) => server.stop()))
+    for (const { name, extent } of contestants) {
+      const server = servers.find((candidate) => candidate.name === name)
+      if (extent === 'set' && server !== undefined && answered.has(name))
+        await checkLog(server, answered.get(name)!, lines)
+    }
+  }
+}
+
+function claimsOf(results: ReadonlyMap<string, readonly number[]>, note: Settings['note']): Claim[] {
+  const claims: Claim[] = []
+  for (const kind of ['healthz', 'me', 'echo']) {
+    for (const { name } of contestants) {
+      const values = results.get(`${kind}.${name}`)!
+      note(
+        `${kind.padEnd(8)} ${name.padEnd(12)} ${Math.round(values.reduce((sum, value) => sum + value, 0) / values.length)} req/s`,
+      )
+      if (name !== ours.name) claims.push(claim(`http.${kind}.${name}`, results.get(`${kind}.${ours.name}`)!, values))
+    }
+  }
+  return claims
+}
+
+/** Start of the process to the first 200, with the database connected and, here, its migrations looked at. */
+async function start(field: Field, { rounds, note }: Settings): Promise<Claim[]> {
+  const times = { ours: [] as number[], raw: [] as number[] }
+  const once = async (contestant: Contestant): Promise<number> => {
+    const server = await field.launch(contestant)
+    await server.stop()
+    return server.startMs
+  }
+  await once(ours)
+  await once(raw)
+  for (let round = 0; round < rounds; round++) {
+    times.ours.push(await once(ours))
+    times.raw.push(await once(raw))
+  }
+  note(`start    ours ${times.ours.map(Math.round).join(' ')} ms, raw ${times.raw.map(Math.round).join(' ')} ms`)
+  return [claim('http.start.raw', times.ours, times.raw)]
+}
+
+/** Resident memory after many requests of all three kinds. */
+async function memory(field: Field, { memoryRequests, note }: Settings): Promise<Claim[]> {
+  const after = async (contestant: Contestant): Promise<number | undefined> => {
+    const server = await field.launch(contestant)
+    try {
+      const kinds = requestsFor(contestant === ours ? await register(server) : rivalTokens())
+      let sent = 0
+      for (const kind of kinds) {
+        const enough = sent + memoryRequests / kinds.length
+        while (sent < enough) sent += (await load(server.port, kind, 1, field.folder)).requests
+      }
+      return server.rss()
+    } finally {
+      await server.stop()
+    }
+  }
+  const [mine, theirs] = [await after(ours), await after(raw)]
+  if (mine === undefined || theirs === undefined) return []
+  note(
+    `rss      ours ${Math.round(mine / 2 ** 20)} MiB, raw ${Math.round(theirs / 2 ** 20)} MiB after ${memoryRequests} requests`,
+  )
+  return [claim('http.rss.raw', [mine], [theirs])]
+}
+
+export const bench: Bench = {
+  bars: {
+    'http.healthz.raw': { atLeast: 0.52 },
+    'http.me.raw': { atLeast: 0.78 },
+    'http.echo.raw': { atLeast: 0.62 },
+    'http.healthz.fastify_set': { atLeast: 2 },
+    'http.healthz.hono_set': { atLeast: 3.5 },
+    'http.healthz.express_set': { atLeast: 5 },
+    'http.healthz.nest_set': { atLeast: 5 },
+    'http.start.raw': { atMost: 3 },
+    'http.rss.raw': { atMost: 1.3 },
+  },
+  run,
+}

@@ -1,0 +1,76 @@
+/**
+ * README's table of measured claims, made from results.json between two markers. `--check` reports whether it is
+ * current.
+ */
+import { readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { readResults } from './results.ts'
+import type { Results } from './results.ts'
+
+const readme = join(import.meta.dirname, '../README.md')
+const open = '<!-- bench -->'
+const close = '<!-- /bench -->'
+
+/** How a claim reads. The last part of its name is the rival. */
+const subjects: Readonly<Record<string, string>> = {
+  'http.healthz': '`GET /healthz`, requests per second',
+  'http.me': '`GET /me` (token and one select by key), requests per second',
+  'http.echo': '`POST /echo` (1 KB, validated), requests per second',
+  'http.start': 'start of the process to its first 200 (less is better)',
+  'http.rss': 'resident memory after 250,000 requests (less is better)',
+  'db.select': 'select by key through the repository, 16 in parallel',
+  'db.unit': 'unit of work of 3 statements, 16 in parallel',
+}
+const rivals: Readonly<Record<string, string>> = {
+  raw: 'raw `node:http`',
+  raw_set: 'raw `node:http`, whole set by hand',
+  fastify: 'bare Fastify',
+  fastify_set: 'Fastify, stock plugins',
+  hono_set: 'Hono, comparable set',
+  express_set: 'Express, comparable set',
+  nest_set: 'NestJS, comparable set',
+  pg_named: '`pg`, named statements',
+  pg: '`pg`, statement by statement',
+}
+
+/** The lines between the markers. */
+export function tableOf(results: Results): string {
+  const parts = Object.entries(results).map(([name, { claims, date, machine, node, generator }]) => {
+    const rows = claims.map(({ claim, ratio, min, max }) => {
+      const at = claim.lastIndexOf('.')
+      const rival = claim.slice(at + 1)
+      return `| ${subjects[claim.slice(0, at)] ?? claim.slice(0, at)} | ${rivals[rival] ?? rival} | **${ratio}** | ${min} – ${max} |`
+    })
+    return [
+      `\`npm run bench -- ${name}\` (${date}; ${machine}; Node ${node}; ${generator}):`,
+      '',
+      '| what | against | ours ÷ theirs | rounds |',
+      '| --- | --- | --- | --- |',
+      ...rows,
+    ].join('\n')
+  })
+  return `\n${parts.join('\n\n')}\n`
+}
+
+/** `text` with the current table, or `undefined` when it has no markers. */
+function filled(text: string): string | undefined {
+  const begin = text.indexOf(open)
+  const end = text.indexOf(close)
+  return begin < 0 || end < begin
+    ? undefined
+    : text.slice(0, begin + open.length) + '\n' + tableOf(readResults()) + text.slice(end)
+}
+
+export function writeTable(): void {
+  const next = filled(readFileSync(readme, 'utf8'))
+  if (next === undefined) console.error(`README.md has no ${open} … ${close}`)
+  else writeFileSync(readme, next)
+}
+
+if (process.argv[1] === import.meta.filename) {
+  if (!process.argv.includes('--check')) writeTable()
+  else if (filled(readFileSync(readme, 'utf8')) !== readFileSync(readme, 'utf8')) {
+    console.error('README.md: the table of claims is stale: run `node bench/table.ts`')
+    process.exitCode = 1
+  }
+}
