@@ -181,7 +181,7 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   'db.driver_missing': {
     status: 500,
     message: { en: 'The package "{package}" is not installed.', id: 'Paket "{package}" belum dipasang.' },
-    fix: 'Install it, or set DATABASE_URL to a PostgreSQL server.',
+    fix: 'Install it (or @electric-sql/pglite, which runs everywhere), or set DATABASE_URL to a PostgreSQL server.',
   },
   'db.embedded_failed': {
     status: 500,

@@ -38,7 +38,7 @@ export async function chooseDriver({
   const kind = options.driver === 'auto' && options.url !== undefined ? 'postgres' : options.driver
   if (kind === 'postgres') return postgresDriver(options, clock, app.name)
   if (kind !== 'pglite') {
-    const { embedded, embeddedInstalled } = await import('./drivers/embedded.ts')
+    const { binariesPackage, embedded, embeddedInstalled } = await import('./drivers/embedded.ts')
     if (kind === 'embedded' || embeddedInstalled()) {
       const { poolMax: max, poolWaitMs, statementTimeoutMs, preparedLimit } = options
       return embedded({
@@ -50,6 +50,8 @@ export async function chooseDriver({
         preparedLimit,
       })
     }
+    const { pgliteInstalled } = await import('./drivers/pglite.ts')
+    if (!pgliteInstalled()) throw dbErrors.error('db.driver_missing', { meta: { package: binariesPackage() } })
     log.info({}, 'no embedded PostgreSQL for this machine, using PGlite')
   }
   const { pglite } = await import('./drivers/pglite.ts')

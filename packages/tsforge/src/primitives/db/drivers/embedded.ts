@@ -18,7 +18,7 @@ import { tellConnection } from '../events.ts'
 import { PgDriver } from '../pg/driver.ts'
 import { StatementNames } from '../pg/statement-names.ts'
 
-export { embeddedInstalled } from './embedded/binaries.ts'
+export { binariesPackage, embeddedInstalled } from './embedded/binaries.ts'
 export { startEmbedded } from './embedded/server.ts'
 export type { EmbeddedOptions, EmbeddedServer } from './embedded/server.ts'
 

