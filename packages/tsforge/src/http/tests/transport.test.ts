@@ -87,6 +87,16 @@ describe('limits', () => {
     expect(chunked).toMatch(/connection: close/i)
   })
 
+  it('writes one line of plain ASCII, whatever bytes the path has', async () => {
+    const { origin, rawLines } = await serve()
+    await wire(origin, Buffer.from(`GET /"},{"level":"\\${'$'}{jndi:x}${'a'.repeat(5000)} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`, 'latin1'))
+    expect(rawLines).toHaveLength(1)
+    expect(rawLines[0]).toMatch(/^\{[\x20-\x7e]*\}\n$/)
+    expect(rawLines[0]!.length).toBeLessThan(2500)
+    const line = JSON.parse(rawLines[0]!) as Record<string, unknown>
+    expect([line['level'], String(line['path']).startsWith('/"},{"level":"\\')]).toEqual(['info', true])
+  })
+
   it('answers pipelined requests in order, each with its own id', async () => {
     const { origin } = await serve()
     const one = (id: string, last = false): string => `GET /ping HTTP/1.1\r\nHost: a\r\nX-Request-ID: ${id}\r\n${last ? 'Connection: close\r\n' : ''}\r\n`
@@ -207,6 +217,32 @@ describe('closing', () => {
     await closed
     expect(statuses(text)).toEqual([200])
     expect(text).toMatch(/connection: close/i)
+  })
+
+  it('answers what callers had sent before, on connections that looked idle', async () => {
+    const { http, origin } = await serve()
+    const request = 'GET /ping HTTP/1.1\r\nHost: a\r\n\r\n'
+    const sockets = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+        socket.write(request)
+        await new Promise((resolve) => socket.once('data', resolve))
+        return socket
+      }),
+    )
+    const answers = sockets.map((socket) => new Promise<string>((resolve) => {
+      let text = ''
+      socket.on('data', (chunk) => (text += chunk.toString()))
+      socket.on('error', () => {})
+      socket.on('close', () => resolve(text))
+    }))
+    // The bytes lie in the kernel; the server has not looked yet.
+    for (const socket of sockets) socket.write(request)
+    await http.close()
+    for (const answer of await Promise.all(answers)) {
+      expect(statuses(answer)).toEqual([200])
+      expect(answer).toMatch(/connection: close/i)
+    }
   })
 
   it('closes idle keep-alive connections at once', async () => {
