@@ -39,7 +39,7 @@ async function create(adminUrl: string, stopServer: () => Promise<void>): Promis
   const version = await execute(target.href, table, rows, 'analyze bench_people', 'show server_version')
   return {
     url: target.href,
-    version: `PostgreSQL ${version}`,
+    version: `PostgreSQL ${String(version)}`,
     remove: async () => {
       await execute(adminUrl, `drop database if exists ${name} with (force)`)
       await stopServer()

@@ -82,7 +82,8 @@ function examineModule(base: string, module: string, faults: string[]): void {
   const has = (name: string): boolean => files.includes(name)
   const fault = (sentence: string): void => void faults.push(`${module}: ${sentence}`)
 
-  for (const file of ['README.md', 'index.ts', 'errors.ts']) if (!has(file)) fault(`${file} is missing`)
+  const wanted = ['README.md', 'index.ts', ...(has('plugin.ts') || has('driver.ts') ? ['errors.ts'] : [])]
+  for (const file of wanted) if (!has(file)) fault(`${file} is missing`)
   if (!files.some((file) => /^tests\/.+\.test\.ts$/.test(file))) fault('tests/ has no test')
   const known = new Set([...moduleFolders, ...(ownFolders[basename(module)] ?? [])])
   const folders = new Set(files.filter((file) => file.includes('/')).map((file) => file.split('/')[0]!))

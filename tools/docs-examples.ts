@@ -1,7 +1,8 @@
 /**
  * Code in the documentation is code: every `ts` block of README.md, docs/ and the modules' READMEs is type-checked
  * here and executed by tests/docs.test.ts. A block marked `ts check` is a fragment of a running app and only
- * type-checked. Lines of `sh` blocks name npm scripts and forge commands that exist.
+ * type-checked. What an example needs and a reader does not want to read (imports, a database) stands right before it
+ * in a comment `<!-- setup … -->` and is put in front. Lines of `sh` blocks name npm scripts and forge commands that exist.
  */
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -23,23 +24,22 @@ function pagesIn(base: string): string[] {
   return found.filter((file) => !file.includes('/tests/') && file !== 'CHANGELOG.md')
 }
 
-/** Every fenced block of the documentation. */
+/** Every fenced block of the documentation, with its setup in front. */
 export function examplesIn(base: string): Example[] {
   return pagesIn(base).flatMap((page) => {
     const text = read(join(base, page)) ?? ''
-    return [...text.matchAll(/^```(\w+)[ \t]*([^\n]*)\n([\s\S]*?)^```/gm)].map(([, language, note, code], index) => ({
-      at: `${page}:${lineOf(text, index)}`,
-      language: language!,
-      note: note!.trim(),
-      code: code!,
-    }))
+    return [...text.matchAll(/^```(\w+)[ \t]*([^\n]*)\n([\s\S]*?)^```/gm)].map((match) => {
+      const before = text.slice(0, match.index)
+      const setup = /<!-- setup\n((?:(?!-->)[\s\S])*)-->\s*$/.exec(before)?.[1] ?? ''
+      const [, language, note, code] = match
+      return {
+        at: `${page}:${before.split('\n').length}`,
+        language: language!,
+        note: note!.trim(),
+        code: setup + code!,
+      }
+    })
   })
-}
-
-/** Line of the n-th fence that names a language. */
-function lineOf(text: string, index: number): number {
-  const fences = [...text.matchAll(/^```\w+/gm)]
-  return text.slice(0, fences[index]!.index).split('\n').length
 }
 
 /** Writes the blocks as modules into a fresh folder of the tree (sources below node_modules are not run). */

@@ -29,7 +29,7 @@ describe('anatomy', () => {
   it.each([
     [
       'a module without parts',
-      { [`${src}/primitives/queue/queue.ts`]: '' },
+      { [`${src}/primitives/queue/plugin.ts`]: '' },
       ['README.md is missing', 'index.ts is missing', 'errors.ts is missing', 'tests/ has no test'],
     ],
     [
@@ -153,6 +153,11 @@ describe('documentation', () => {
     expect(await faultsWith(docs, { 'docs/start.md': '# Start\n\n```ts\nconst a: string = 1\n```\n' })).toMatch(
       /docs\/start\.md:3: .*TS2322/,
     )
+  })
+  it('puts the setup in front of the example that follows it', async () => {
+    const page = (setup: string): string => `# Start\n\n${setup}\`\`\`ts check\nconst b: number = a\n\`\`\`\n`
+    expect(await faultsWith(docs, { 'docs/start.md': page('<!-- setup\nconst a = 1\n-->\n') })).toBe('')
+    expect(await faultsWith(docs, { 'docs/start.md': page('') })).toContain('docs/start.md:3')
   })
   it('reports scripts that do not exist', async () => {
     expect(await faultsWith(docs, { 'docs/start.md': '```sh\nnpm ci && npm run fly\n```\n' })).toContain(
