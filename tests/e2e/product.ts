@@ -39,7 +39,12 @@ export interface LaunchOptions {
 export interface Reply<Data> {
   readonly status: number
   readonly headers: Headers
-  readonly body: { readonly success: boolean; readonly data: Data; readonly error: { readonly code: string }; readonly request_id: string }
+  readonly body: {
+    readonly success: boolean
+    readonly data: Data
+    readonly error: { readonly code: string }
+    readonly request_id: string
+  }
 }
 
 export interface Asking {
@@ -60,9 +65,15 @@ export interface Product extends AsyncDisposable {
 }
 
 /** Runs `forge start` and waits until it serves. Rejects with its log when it ends before. */
-export async function launch({ root, env = {}, wrapper = [], node = process.execPath, forge = forgeBin }: LaunchOptions): Promise<Product> {
-  const [command = node, ...args] = [...wrapper, node, forge, 'start', '--json', '--cwd', root]
-  const child = spawn(command, args, {
+export async function launch({
+  root,
+  env = {},
+  wrapper = [],
+  node = process.execPath,
+  forge = forgeBin,
+}: LaunchOptions): Promise<Product> {
+  const [command, ...args]: string[] = [...wrapper, node, forge, 'start', '--json', '--cwd', root]
+  const child = spawn(command as string, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: root,
     env: { PATH: process.env['PATH'], HOME: root, PORT: '0', NODE_ENV: 'development', ...env },
@@ -80,7 +91,10 @@ export async function launch({ root, env = {}, wrapper = [], node = process.exec
       const document = parsed(out)
       if (document?.urls !== undefined) found(document.urls.api.replace(/\/$/, ''))
     })
-    exited.then(({ code, signal }) => fail(new Error(`the app ended before it served (${signal ?? code})\n${out}\n${log}`)), fail)
+    exited.then(
+      ({ code, signal }) => fail(new Error(`the app ended before it served (${signal ?? code})\n${out}\n${log}`)),
+      fail,
+    )
   })
   return {
     url,
@@ -104,7 +118,12 @@ function parsed(text: string): { urls?: { api: string } } | undefined {
   }
 }
 
-export async function ask<Data>(url: string, method: string, path: string, { token, body, headers }: Asking = {}): Promise<Reply<Data>> {
+export async function ask<Data>(
+  url: string,
+  method: string,
+  path: string,
+  { token, body, headers }: Asking = {},
+): Promise<Reply<Data>> {
   const answer = await fetch(url + path, {
     method,
     headers: {
@@ -116,16 +135,24 @@ export async function ask<Data>(url: string, method: string, path: string, { tok
   })
   const text = await answer.text()
   const isJson = /[/+]json\b/.test(answer.headers.get('content-type') ?? '')
-  return { status: answer.status, headers: answer.headers, body: (isJson && text !== '' ? JSON.parse(text) : undefined) as Reply<Data>['body'] }
+  return {
+    status: answer.status,
+    headers: answer.headers,
+    body: (isJson && text !== '' ? JSON.parse(text) : undefined) as Reply<Data>['body'],
+  }
 }
 
 /** Asks again and again until `condition` gives something, at most for `withinMs`. */
-export async function eventually<T>(condition: () => Promise<T | undefined | false> | T | undefined | false, withinMs = 10_000): Promise<T> {
+export async function eventually<T>(
+  condition: () => Promise<T | undefined | false> | T | undefined | false,
+  withinMs = 10_000,
+): Promise<T> {
   const deadline = performance.now() + withinMs
   for (;;) {
     const value = await condition()
     if (value !== undefined && value !== false) return value
-    if (performance.now() > deadline) throw new Error(`it did not happen within ${withinMs} ms: ${condition}`)
+    if (performance.now() > deadline)
+      throw new Error(`it did not happen within ${withinMs} ms: ${condition.toString()}`)
     await new Promise((again) => setTimeout(again, 25))
   }
 }
@@ -139,7 +166,11 @@ export interface Ran {
 }
 
 /** Runs one command of the CLI to its end. */
-export async function forge(root: string, args: readonly string[], env: Readonly<Record<string, string>> = {}): Promise<Ran> {
+export async function forge(
+  root: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>> = {},
+): Promise<Ran> {
   const child = spawn(process.execPath, [forgeBin, ...args, '--cwd', root], {
     stdio: ['ignore', 'pipe', 'pipe'],
     env: { PATH: process.env['PATH'], HOME: root, PORT: '0', NODE_ENV: 'development', ...env },

@@ -19,7 +19,8 @@ afterAll(async () => {
   folder[Symbol.dispose]()
 })
 
-const works = async (product: Product, token: string): Promise<boolean> => (await product.ask('GET', '/api/v1/auth/me', { token })).status === 200
+const works = async (product: Product, token: string): Promise<boolean> =>
+  (await product.ask('GET', '/api/v1/auth/me', { token })).status === 200
 
 describe('two processes on one database', () => {
   it('give fifty concurrent refreshes of one token one live family; a replay ends it and nothing else', async () => {
@@ -27,7 +28,9 @@ describe('two processes on one database', () => {
     const { tokens } = (await register(one, email)).body.data
     const bystander = (await login(two, email)).body.data.tokens
 
-    const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => refresh(i % 2 === 0 ? one : two, tokens.refresh_token)))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, (_, i) => refresh(i % 2 === 0 ? one : two, tokens.refresh_token)),
+    )
     const pairs = answers.filter(({ status }) => status === 200).map(({ body }) => body.data)
     expect(pairs.length).toBeGreaterThan(0)
     expect(new Set(pairs.map((pair) => pair.refresh_token)).size).toBe(1)

@@ -6,7 +6,9 @@ import { fileURLToPath } from 'node:url'
 /** Runs the CLI: the built one when installed, the sources in a checkout (where the package is a symlink). */
 export async function launch() {
   enableCompileCache()
-  const installed = realpathSync(fileURLToPath(import.meta.url)).split(sep).includes('node_modules')
+  const installed = realpathSync(fileURLToPath(import.meta.url))
+    .split(sep)
+    .includes('node_modules')
   if (!installed) await import('./source.js')
   // Node strips no types below node_modules, and a checkout may have no `dist`.
   const { main } = await import(installed ? '../dist/cli/main.js' : '../src/cli/main.ts')

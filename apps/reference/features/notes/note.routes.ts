@@ -1,8 +1,20 @@
-import { created, definePage, noContent, optionalMatch, pageOf, pageQuery, pageSchema, parsePage, reply, route, versionTag } from 'tsforge/http'
+import {
+  created,
+  definePage,
+  noContent,
+  optionalMatch,
+  pageOf,
+  pageQuery,
+  pageSchema,
+  parsePage,
+  reply,
+  route,
+  versionTag,
+} from 'tsforge/http'
 import type { Route } from 'tsforge/http'
 import { Type } from 'tsforge/schema'
 import type { Note } from './note.repository.ts'
-import type { Notes } from './notes.feature.ts'
+import type { NoteService } from './note.service.ts'
 
 const title = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' })
 const body = Type.String({ maxLength: 100_000 })
@@ -22,10 +34,16 @@ const NoteData = Type.Object({
 
 const tags = ['notes']
 const paging = definePage({ name: 'notes', sort: ['id', 'title', 'created_at'], defaultSort: '-id' })
-const pagingErrors = ['page.limit_invalid', 'page.sort_invalid', 'page.cursor_invalid', 'page.offset_invalid', 'page.position_ambiguous']
+const pagingErrors = [
+  'page.limit_invalid',
+  'page.sort_invalid',
+  'page.cursor_invalid',
+  'page.offset_invalid',
+  'page.position_ambiguous',
+]
 const writingErrors = ['note.not_found', 'precondition.malformed', 'db.precondition_failed']
 
-export function noteRoutes({ repository, cursors }: Notes): readonly Route[] {
+export function noteRoutes({ repository, cursors }: NoteService): readonly Route[] {
   return [
     route({
       method: 'GET',
@@ -55,7 +73,10 @@ export function noteRoutes({ repository, cursors }: Notes): readonly Route[] {
       errors: ['note.title_taken'],
       handler: async (call) => {
         const note = await repository.insert(call.body)
-        return created(show(note), { location: `/api/v1/notes/${note.id}`, headers: { etag: versionTag(note.version) } })
+        return created(show(note), {
+          location: `/api/v1/notes/${note.id}`,
+          headers: { etag: versionTag(note.version) },
+        })
       },
     }),
     route({
@@ -81,7 +102,8 @@ export function noteRoutes({ repository, cursors }: Notes): readonly Route[] {
       body: NotePatch,
       data: NoteData,
       errors: ['note.title_taken', ...writingErrors],
-      handler: async (call) => tagged(await repository.update(call.params.id, call.body, optionalMatch(call.header('if-match')))),
+      handler: async (call) =>
+        tagged(await repository.update(call.params.id, call.body, optionalMatch(call.header('if-match')))),
     }),
     route({
       method: 'DELETE',
@@ -103,7 +125,15 @@ export function noteRoutes({ repository, cursors }: Notes): readonly Route[] {
 
 function show(note: Note) {
   const { id, title, body, pinned, version, created_at, updated_at } = note
-  return { id, title, body, pinned, version, created_at: created_at.toISOString(), updated_at: updated_at.toISOString() }
+  return {
+    id,
+    title,
+    body,
+    pinned,
+    version,
+    created_at: created_at.toISOString(),
+    updated_at: updated_at.toISOString(),
+  }
 }
 
 function tagged(note: Note) {

@@ -1,17 +1,9 @@
 import { defineFeature } from 'tsforge'
 import type { Feature } from 'tsforge'
 import { dbPort } from 'tsforge/db'
-import { createCursors } from 'tsforge/http'
-import type { Cursors } from 'tsforge/http'
 import { noteErrors } from './note.errors.ts'
-import { createNoteRepository } from './note.repository.ts'
-import type { NoteRepository } from './note.repository.ts'
+import { createNoteService } from './note.service.ts'
 import { noteRoutes } from './note.routes.ts'
-
-export interface Notes {
-  readonly repository: NoteRepository
-  readonly cursors: Cursors
-}
 
 /** Notes of a tenant: every member reads them, its owners write them. */
 export function notes(): Feature {
@@ -24,7 +16,7 @@ export function notes(): Feature {
       'notes.read': { description: { en: 'Read notes', id: 'Membaca catatan' }, grantedTo: 'member' },
       'notes.write': { description: { en: 'Write and delete notes', id: 'Menulis dan menghapus catatan' } },
     },
-    setup: ({ db, clock, secrets }): Notes => ({ repository: createNoteRepository(db, clock), cursors: createCursors(secrets) }),
+    setup: createNoteService,
     routes: noteRoutes,
   })
 }

@@ -30,18 +30,32 @@ describe('notes', () => {
   it('are written, read, changed, listed and deleted', async () => {
     const ada = await app.register()
     const { id } = await write(ada)
-    expect(await ada.get(`/api/v1/notes/${id}`)).toMatchObject({ status: 200, headers: { etag: '"v1"' }, body: { data: { title: 'Shopping' } } })
-    expect(await ada.patch(`/api/v1/notes/${id}`, { pinned: true })).toMatchObject({ status: 200, body: { data: { pinned: true, version: 2 } } })
+    expect(await ada.get(`/api/v1/notes/${id}`)).toMatchObject({
+      status: 200,
+      headers: { etag: '"v1"' },
+      body: { data: { title: 'Shopping' } },
+    })
+    expect(await ada.patch(`/api/v1/notes/${id}`, { pinned: true })).toMatchObject({
+      status: 200,
+      body: { data: { pinned: true, version: 2 } },
+    })
     expect((await ada.get<{ items: Note[] }>('/api/v1/notes')).body.data.items.map((note) => note.id)).toEqual([id])
     expect((await ada.delete(`/api/v1/notes/${id}`)).status).toBe(204)
-    expect(await ada.get(`/api/v1/notes/${id}`)).toMatchObject({ status: 404, body: { error: { code: 'note.not_found' } } })
+    expect(await ada.get(`/api/v1/notes/${id}`)).toMatchObject({
+      status: 404,
+      body: { error: { code: 'note.not_found' } },
+    })
   })
 
   it('of one tenant do not exist for another', async () => {
     const ada = await app.register()
     const eve = await app.register()
     const { id } = await write(ada)
-    for (const answer of [await eve.get(`/api/v1/notes/${id}`), await eve.patch(`/api/v1/notes/${id}`, { title: 'mine' }), await eve.delete(`/api/v1/notes/${id}`)]) {
+    for (const answer of [
+      await eve.get(`/api/v1/notes/${id}`),
+      await eve.patch(`/api/v1/notes/${id}`, { title: 'mine' }),
+      await eve.delete(`/api/v1/notes/${id}`),
+    ]) {
       expect(answer).toMatchObject({ status: 404, body: { error: { code: 'note.not_found' } } })
     }
     expect((await eve.get<{ items: Note[] }>('/api/v1/notes')).body.data.items).toEqual([])
@@ -56,7 +70,10 @@ describe('notes', () => {
     await write(ada.with({ tenant: team }))
     const guest = bob.with({ tenant: team })
     expect((await guest.get<{ items: Note[] }>('/api/v1/notes')).body.data.items).toHaveLength(1)
-    expect(await guest.post('/api/v1/notes', { title: 'No', body: '' })).toMatchObject({ status: 403, body: { error: { code: 'access.denied' } } })
+    expect(await guest.post('/api/v1/notes', { title: 'No', body: '' })).toMatchObject({
+      status: 403,
+      body: { error: { code: 'access.denied' } },
+    })
   })
 
   it('come in pages that neither repeat nor skip while others are written', async () => {
@@ -74,13 +91,19 @@ describe('notes', () => {
     expect(seen).toEqual(['a', 'b', 'c', 'd', 'e'])
     const foreign = await app.register()
     const { page } = (await ada.get<{ page: { next_cursor: string } }>('/api/v1/notes?limit=2')).body.data
-    expect(await foreign.get(`/api/v1/notes?limit=2&cursor=${page.next_cursor}`)).toMatchObject({ status: 400, body: { error: { code: 'page.cursor_invalid' } } })
+    expect(await foreign.get(`/api/v1/notes?limit=2&cursor=${page.next_cursor}`)).toMatchObject({
+      status: 400,
+      body: { error: { code: 'page.cursor_invalid' } },
+    })
   })
 
   it('keep their titles apart within a tenant, whatever the case, until they are deleted', async () => {
     const ada = await app.register()
     const { id } = await write(ada, 'Shopping')
-    expect(await ada.post('/api/v1/notes', { title: 'SHOPPING', body: '' })).toMatchObject({ status: 409, body: { error: { code: 'note.title_taken' } } })
+    expect(await ada.post('/api/v1/notes', { title: 'SHOPPING', body: '' })).toMatchObject({
+      status: 409,
+      body: { error: { code: 'note.title_taken' } },
+    })
     await ada.delete(`/api/v1/notes/${id}`)
     await write(ada, 'SHOPPING')
   })
@@ -89,7 +112,9 @@ describe('notes', () => {
     const ada = await app.register()
     const { id } = await write(ada)
     const changes = await Promise.all(
-      ['one', 'two', 'three'].map((title) => ada.patch(`/api/v1/notes/${id}`, { title }, { headers: { 'if-match': '"v1"' } })),
+      ['one', 'two', 'three'].map((title) =>
+        ada.patch(`/api/v1/notes/${id}`, { title }, { headers: { 'if-match': '"v1"' } }),
+      ),
     )
     expect(changes.map(({ status }) => status).sort()).toEqual([200, 412, 412])
     expect((await ada.delete(`/api/v1/notes/${id}`, { headers: { 'if-match': '"v1"' } })).status).toBe(412)

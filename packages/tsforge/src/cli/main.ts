@@ -24,7 +24,9 @@ async function dispatch(args: readonly string[], terminal: Terminal): Promise<nu
   const name = position === -1 ? undefined : (args[position] as string)
   if (name === undefined) {
     if (args.includes('--version') || args.includes('-v')) return version(terminal)
-    const unknown = args.find((arg, i) => arg.startsWith('-') && !/^(?:--help|-h|--json|--cwd(?:=.*)?)$/.test(arg) && args[i - 1] !== '--cwd')
+    const unknown = args.find(
+      (arg, i) => arg.startsWith('-') && !/^(?:--help|-h|--json|--cwd(?:=.*)?)$/.test(arg) && args[i - 1] !== '--cwd',
+    )
     if (unknown !== undefined) throw new UsageError(`Unknown option ${unknown}.`)
     terminal.answer(summaries(), overview)
     return 0
@@ -47,13 +49,16 @@ async function help(name: string | undefined, terminal: Terminal): Promise<numbe
     return 0
   }
   const entry = Object.hasOwn(commands, name) ? commands[name] : undefined
-  if (entry === undefined) throw new UsageError(`forge has no command "${name}"${suggestion(name, Object.keys(commands))}`)
+  if (entry === undefined)
+    throw new UsageError(`forge has no command "${name}"${suggestion(name, Object.keys(commands))}`)
   return explain(name, await entry.load(), terminal)
 }
 
 function explain(name: string, command: Command, terminal: Terminal): number {
   const { usage, words, flags, examples } = command
-  terminal.answer({ command: name, summary: commands[name]?.summary, usage, words, flags, examples }, () => helpFor(name, command))
+  terminal.answer({ command: name, summary: commands[name]?.summary, usage, words, flags, examples }, () =>
+    helpFor(name, command),
+  )
   return 0
 }
 
@@ -62,7 +67,9 @@ function summaries(): unknown {
 }
 
 function version(terminal: Terminal): number {
-  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }
+  const manifest = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+    version: string
+  }
   terminal.answer({ version: manifest.version, node: process.version }, () => manifest.version)
   return 0
 }

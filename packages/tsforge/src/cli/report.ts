@@ -6,7 +6,12 @@ import type { Terminal } from './terminal.ts'
 export function report(error: unknown, terminal: Terminal): void {
   const code = error instanceof ForgeError ? error.code : error instanceof UsageError ? 'usage' : 'failed'
   const message = error instanceof Error ? error.message : String(error)
-  const fix = error instanceof ForgeError ? error.spec.fix : error instanceof UsageError ? 'Run forge --help to see what there is.' : undefined
+  const fix =
+    error instanceof ForgeError
+      ? error.spec.fix
+      : error instanceof UsageError
+        ? 'Run forge --help to see what there is.'
+        : undefined
   if (terminal.json) {
     terminal.answer({ ok: false, error: { code, message, ...(fix !== undefined && { fix }) } })
     return

@@ -34,5 +34,12 @@ export function createTerminal(json: boolean, { stdout, stderr }: Streams = proc
 function table(rows: readonly (readonly string[])[]): string {
   const widths: number[] = []
   for (const row of rows) row.forEach((cell, i) => (widths[i] = Math.max(widths[i] ?? 0, cell.length)))
-  return rows.map((row) => row.map((cell, i) => cell.padEnd(i === row.length - 1 ? 0 : (widths[i] as number))).join('  ').trimEnd()).join('\n')
+  return rows
+    .map((row) =>
+      row
+        .map((cell, i) => cell.padEnd(i === row.length - 1 ? 0 : (widths[i] as number)))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }

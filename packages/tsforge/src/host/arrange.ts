@@ -41,14 +41,27 @@ export async function arrange(listed: readonly Feature[]): Promise<readonly Feat
       all.push(standard as Feature)
     }
   }
-  const needed = (feature: Feature): string[] => Object.values(feature.needs ?? {}).map((need) => (providers.get(need.name) as Feature).name)
-  return inOrder(all.map((feature) => ({ name: feature.name, needs: needed(feature), feature }))).map(({ feature }) => feature)
+  const needed = (feature: Feature): string[] =>
+    Object.values(feature.needs ?? {}).map((need) => (providers.get(need.name) as Feature).name)
+  return inOrder(all.map((feature) => ({ name: feature.name, needs: needed(feature), feature }))).map(
+    ({ feature }) => feature,
+  )
 }
 
 function assertPlugin(value: unknown, index: number): asserts value is Feature {
   const plugin = value as Partial<Feature> | null | undefined
-  if (typeof plugin === 'object' && plugin !== null && typeof plugin.name === 'string' && typeof plugin.setup === 'function') return
+  if (
+    typeof plugin === 'object' &&
+    plugin !== null &&
+    typeof plugin.name === 'string' &&
+    typeof plugin.setup === 'function'
+  )
+    return
   const what =
-    typeof value === 'function' ? `the function ${value.name || '(anonymous)'}` : value === null ? 'null' : `of type ${typeof value}`
+    typeof value === 'function'
+      ? `the function ${value.name || '(anonymous)'}`
+      : value === null
+        ? 'null'
+        : `of type ${typeof value}`
   throw hostErrors.error('boot.not_a_plugin', { meta: { index, what } })
 }

@@ -9,7 +9,11 @@ import { hostErrors } from './errors.ts'
 /** What the features of an app say to the HTTP server, gathered in plugin order. */
 export interface Composition {
   readonly routes: readonly Route[]
-  readonly authenticators: readonly { readonly name: string; readonly scheme: SecurityScheme; readonly authenticate: Authenticator }[]
+  readonly authenticators: readonly {
+    readonly name: string
+    readonly scheme: SecurityScheme
+    readonly authenticate: Authenticator
+  }[]
   readonly tenantGate: TenantGate | undefined
   readonly authorizer: Authorizer | undefined
   readonly permissions: Readonly<Record<string, PermissionSpec>>
@@ -24,7 +28,11 @@ export function permissionsOf(features: readonly Feature[]): Readonly<Record<str
 /** @throws `boot.duplicate_role` when two features bring what an app can have once. */
 export function compose(services: ReadonlyMap<Feature, unknown>): Composition {
   const features = [...services]
-  const once = <T>(role: string, read: (feature: Feature, service: unknown) => T | undefined, has: (feature: Feature) => boolean): T | undefined => {
+  const once = <T>(
+    role: string,
+    read: (feature: Feature, service: unknown) => T | undefined,
+    has: (feature: Feature) => boolean,
+  ): T | undefined => {
     const [first, second] = features.filter(([feature]) => has(feature))
     if (second !== undefined) {
       throw hostErrors.error('boot.duplicate_role', { meta: { role, first: first?.[0].name, second: second[0].name } })
@@ -34,9 +42,23 @@ export function compose(services: ReadonlyMap<Feature, unknown>): Composition {
   return {
     routes: features.flatMap(([feature, service]) => feature.routes?.(service) ?? []),
     authenticators: features.flatMap(([feature, service]) => feature.authenticator?.(service) ?? []),
-    tenantGate: once('a tenant gate', (feature, service) => feature.tenantGate?.(service), (feature) => feature.tenantGate !== undefined),
-    authorizer: once('an authorizer', (feature, service) => feature.authorizer?.(service), (feature) => feature.authorizer !== undefined),
+    tenantGate: once(
+      'a tenant gate',
+      (feature, service) => feature.tenantGate?.(service),
+      (feature) => feature.tenantGate !== undefined,
+    ),
+    authorizer: once(
+      'an authorizer',
+      (feature, service) => feature.authorizer?.(service),
+      (feature) => feature.authorizer !== undefined,
+    ),
     permissions: permissionsOf([...services.keys()]),
-    catalogues: [hostErrors, pageErrors, preconditionErrors, repositoryErrors, ...features.flatMap(([feature]) => feature.errors ?? [])],
+    catalogues: [
+      hostErrors,
+      pageErrors,
+      preconditionErrors,
+      repositoryErrors,
+      ...features.flatMap(([feature]) => feature.errors ?? []),
+    ],
   }
 }

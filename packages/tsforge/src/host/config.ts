@@ -25,7 +25,9 @@ const namePattern = /^[a-z][a-z0-9-]{0,62}$/
 export function defineConfig(config: AppConfig): AppConfig {
   if (!namePattern.test(config.name)) {
     throw hostErrors.error('boot.config', {
-      meta: { reason: `The app's name ${JSON.stringify(config.name)} must be lower case letters, digits and dashes (at most 63).` },
+      meta: {
+        reason: `The app's name ${JSON.stringify(config.name)} must be lower case letters, digits and dashes (at most 63).`,
+      },
     })
   }
   return config
@@ -42,7 +44,12 @@ export function environmentOf(env: Env): AppInfo['environment'] {
 
 export function describeApp(config: AppConfig, root: string, env: Env): AppInfo {
   const folder = resolve(root)
-  return { name: config.name, version: config.version ?? versionIn(folder), environment: environmentOf(env), root: folder }
+  return {
+    name: config.name,
+    version: config.version ?? versionIn(folder),
+    environment: environmentOf(env),
+    root: folder,
+  }
 }
 
 function versionIn(root: string): string {

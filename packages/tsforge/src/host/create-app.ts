@@ -40,14 +40,33 @@ export async function createApp(input: AppInput): Promise<App> {
 }
 
 /** Like `createApp` for a plan that exists already. */
-export async function fromPlan(plan: Plan, { clock = systemClock, sink }: Pick<AppInput, 'clock' | 'sink'> = {}): Promise<App> {
+export async function fromPlan(
+  plan: Plan,
+  { clock = systemClock, sink }: Pick<AppInput, 'clock' | 'sink'> = {},
+): Promise<App> {
   const { app } = plan
   const telemetry = createTelemetry(plan.log, { app, clock, ...(sink !== undefined && { sink }) })
   const metrics = createMetrics()
-  const tools = { app, clock, log: telemetry.log, metrics, secrets: secretsOf(plan), permissions: permissionsOf(plan.features) }
-  const parts = await setUp({ features: plan.features, options: plan.options, tools, stopTimeoutMs: plan.host.shutdownTimeoutMs * partsShare })
+  const tools = {
+    app,
+    clock,
+    log: telemetry.log,
+    metrics,
+    secrets: secretsOf(plan),
+    permissions: permissionsOf(plan.features),
+  }
+  const parts = await setUp({
+    features: plan.features,
+    options: plan.options,
+    tools,
+    stopTimeoutMs: plan.host.shutdownTimeoutMs * partsShare,
+  })
   const state = { draining: false }
-  const { http, routes } = await serve(plan, parts.services, { ...tools, sink: telemetry.sink, isDraining: () => state.draining })
+  const { http, routes } = await serve(plan, parts.services, {
+    ...tools,
+    sink: telemetry.sink,
+    isDraining: () => state.draining,
+  })
   return new RunningApp({ plan, parts, http, routes, state, clock, telemetry, metrics })
 }
 
@@ -59,7 +78,11 @@ interface Serving {
   isDraining(): boolean
 }
 
-async function serve(plan: Plan, services: Services, parts: Serving): Promise<{ readonly http: HttpServer; readonly routes: readonly Route[] }> {
+async function serve(
+  plan: Plan,
+  services: Services,
+  parts: Serving,
+): Promise<{ readonly http: HttpServer; readonly routes: readonly Route[] }> {
   const { app, host } = plan
   const { routes: own, ...composition } = compose(services)
   const routes = [
@@ -72,7 +95,12 @@ async function serve(plan: Plan, services: Services, parts: Serving): Promise<{ 
 
 /** Production has `FORGE_SECRET` or does not get here; a test's secret lives as long as the test. */
 function secretsOf({ app, host }: Plan): Secrets {
-  const standIn = (): string => (app.environment === 'test' ? randomBytes(32).toString('base64url') : developmentSecret(app.root))
-  const previous = host.previousSecrets?.reveal().split(',').map((secret) => secret.trim()).filter((secret) => secret !== '')
+  const standIn = (): string =>
+    app.environment === 'test' ? randomBytes(32).toString('base64url') : developmentSecret(app.root)
+  const previous = host.previousSecrets
+    ?.reveal()
+    .split(',')
+    .map((secret) => secret.trim())
+    .filter((secret) => secret !== '')
   return createSecrets({ current: host.secret ?? standIn(), previous: previous ?? [] })
 }

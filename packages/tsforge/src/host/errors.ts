@@ -58,10 +58,12 @@ export const hostErrors: ErrorCatalogue<
   'boot.setup_failed': {
     status: 500,
     message: { en: 'Setting up "{name}" failed: {reason}', id: 'Penyiapan "{name}" gagal: {reason}' },
+    fix: 'Mend what the reason names; FORGE_DEBUG=1 shows where it happened.',
   },
   'boot.start_failed': {
     status: 500,
     message: { en: 'Starting "{name}" failed: {reason}', id: 'Menjalankan "{name}" gagal: {reason}' },
+    fix: 'Mend what the reason names; FORGE_DEBUG=1 shows where it happened.',
   },
   'boot.port_taken': {
     status: 500,
@@ -87,7 +89,11 @@ export const hostErrors: ErrorCatalogue<
     },
     fix: 'Use production for everything that others can reach, staging included.',
   },
-  'boot.config': { status: 500, message: { en: '{reason}', id: '{reason}' } },
+  'boot.config': {
+    status: 500,
+    message: { en: '{reason}', id: '{reason}' },
+    fix: 'Mend forge.config.ts, or run forge where it lies.',
+  },
   'host.draining': {
     status: 503,
     message: { en: 'This instance is shutting down.', id: 'Instans ini sedang dimatikan.' },

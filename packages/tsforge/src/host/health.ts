@@ -72,9 +72,13 @@ interface Report {
 }
 
 /** Asks every part that has something to say, all at once, and takes silence within the budget as "down". */
-export async function checkAll(settings: Pick<HealthSettings, 'services' | 'budgetMs' | 'clock' | 'log'>): Promise<Report> {
+export async function checkAll(
+  settings: Pick<HealthSettings, 'services' | 'budgetMs' | 'clock' | 'log'>,
+): Promise<Report> {
   const late = new AbortController()
-  const timer = settings.clock.after(settings.budgetMs, () => late.abort(new Error('took longer than FORGE_HEALTH_BUDGET')))
+  const timer = settings.clock.after(settings.budgetMs, () =>
+    late.abort(new Error('took longer than FORGE_HEALTH_BUDGET')),
+  )
   const { signal } = late
   const asked = [...settings.services].filter(([plugin]) => plugin.health !== undefined)
   const answers = await Promise.all(

@@ -7,7 +7,16 @@ import type { Metrics } from '../kernel/metrics.ts'
 import { hostErrors } from './errors.ts'
 
 /** What a proxy adds: such a request only looks as if it came from this machine. */
-const forwarding = ['forwarded', 'x-forwarded-for', 'x-forwarded-host', 'x-forwarded-proto', 'x-real-ip', 'via', 'cf-connecting-ip', 'true-client-ip']
+const forwarding = [
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+  'x-real-ip',
+  'via',
+  'cf-connecting-ip',
+  'true-client-ip',
+]
 
 /**
  * `GET /metrics` for Prometheus. With a token, only for its bearer. Without one it is open to direct callers on
@@ -34,7 +43,9 @@ export function metricsRoutes(metrics: Metrics, token: string | undefined, produ
         if (expected === undefined) {
           if (!isDirectLocal(call)) throw httpErrors.error('http.not_found')
         } else if (!timingSafeEqual(digest(bearer(call.header('authorization'))), expected)) {
-          throw hostErrors.error('host.metrics_unauthorized', { headers: { 'www-authenticate': 'Bearer realm="metrics"' } })
+          throw hostErrors.error('host.metrics_unauthorized', {
+            headers: { 'www-authenticate': 'Bearer realm="metrics"' },
+          })
         }
         return metrics.render()
       },

@@ -41,7 +41,12 @@ export const hostOptions: OptionsSchema<HostOptions> = {
     min: '1s',
     max: '1h',
   }),
-  healthBudgetMs: field.duration('FORGE_HEALTH_BUDGET', { doc: 'How long the checks of /readyz may take together.', default: '2s', min: '100ms', max: '30s' }),
+  healthBudgetMs: field.duration('FORGE_HEALTH_BUDGET', {
+    doc: 'How long the checks of /readyz may take together.',
+    default: '2s',
+    min: '100ms',
+    max: '30s',
+  }),
   metricsToken: field.optional(
     field.secret('FORGE_METRICS_TOKEN', {
       doc: 'Bearer token of /metrics. Without one the route is open to this machine in development and absent in production.',

@@ -40,7 +40,12 @@ export async function setUp({ features, options, tools, stopTimeoutMs }: PartsSe
 
   const setUpOne = async (feature: Feature): Promise<void> => {
     const wired = Object.entries(feature.needs ?? {}).map(([key, need]) => [key, ports.get(need.name)] as const)
-    const parts = { ...Object.fromEntries(wired), ...tools, log: log.child({ part: feature.name }), options: options[feature.name] ?? {} }
+    const parts = {
+      ...Object.fromEntries(wired),
+      ...tools,
+      log: log.child({ part: feature.name }),
+      options: options[feature.name] ?? {},
+    }
     const service = await feature.setup(parts as never)
     services.set(feature, service)
     if (feature.provides !== undefined) ports.set(feature.provides.name, service)
@@ -66,14 +71,21 @@ export async function setUp({ features, options, tools, stopTimeoutMs }: PartsSe
     services,
     start(port, ready) {
       const early = closure(features, port)
-      const parts = [...early.map(activity), { name: 'migrations', start: ready }, ...features.filter((each) => !early.includes(each)).map(activity)]
+      const parts = [
+        ...early.map(activity),
+        { name: 'migrations', start: ready },
+        ...features.filter((each) => !early.includes(each)).map(activity),
+      ]
       active = createLifecycle(parts, { clock, log, stopTimeoutMs: stopTimeoutMs * 0.6 })
       return active.start()
     },
     async stop() {
       const drained = await active.stop()
       const stopped = await existing.stop()
-      const faults = [drained, stopped].flatMap(({ late, failed }) => [...late.map((each) => `${each} took too long`), ...failed.map((each) => `${each} failed`)])
+      const faults = [drained, stopped].flatMap(({ late, failed }) => [
+        ...late.map((each) => `${each} took too long`),
+        ...failed.map((each) => `${each} failed`),
+      ])
       if (faults.length > 0) throw new Error(`not everything stopped cleanly: ${faults.join(', ')}`)
     },
   }
@@ -93,11 +105,18 @@ function closure(features: readonly Feature[], port: string): readonly Feature[]
 }
 
 /** Our own errors say what to do already; others get the name of the part. */
-async function named(code: 'boot.setup_failed' | 'boot.start_failed', name: string, work: () => void | Promise<void>): Promise<void> {
+async function named(
+  code: 'boot.setup_failed' | 'boot.start_failed',
+  name: string,
+  work: () => void | Promise<void>,
+): Promise<void> {
   try {
     await work()
   } catch (error) {
     if (error instanceof ForgeError) throw error
-    throw hostErrors.error(code, { meta: { name, reason: error instanceof Error ? error.message : String(error) }, cause: error })
+    throw hostErrors.error(code, {
+      meta: { name, reason: error instanceof Error ? error.message : String(error) },
+      cause: error,
+    })
   }
 }

@@ -44,7 +44,8 @@ export async function planApp(input: PlanInput): Promise<Plan> {
   const features = await arrange([...config.features, ...(input.features ?? [])])
   const schemas = schemasOf(features)
   for (const module of Object.keys(config.options ?? {})) {
-    if (!Object.hasOwn(schemas, module)) throw hostErrors.error('boot.config', { meta: { reason: unknownModule(module, Object.keys(schemas)) } })
+    if (!Object.hasOwn(schemas, module))
+      throw hostErrors.error('boot.config', { meta: { reason: unknownModule(module, Object.keys(schemas)) } })
   }
   const loaded: Readonly<Record<string, unknown>> = loadOptions(schemas, {
     env,
@@ -68,7 +69,12 @@ export async function planApp(input: PlanInput): Promise<Plan> {
 /** The settings of the host and of every feature, by module. */
 export function schemasOf(features: readonly Feature[]): Readonly<Record<string, AnySchema>> {
   const own = features.map((feature) => [feature.name, (feature.options ?? {}) as AnySchema] as const)
-  return { host: hostOptions as AnySchema, http: httpOptions as AnySchema, log: logOptions as AnySchema, ...Object.fromEntries(own) }
+  return {
+    host: hostOptions as AnySchema,
+    http: httpOptions as AnySchema,
+    log: logOptions as AnySchema,
+    ...Object.fromEntries(own),
+  }
 }
 
 /** Read by the CLI and the test lab before there is an app. */
@@ -92,4 +98,3 @@ function unknownModule(module: string, known: readonly string[]): string {
   const close = nearest(module, known)
   return `\`options\` of the config names "${module}", which is no part of this app${close === undefined ? '.' : `; did you mean "${close}"?`}`
 }
-

@@ -136,7 +136,8 @@ export class RunningApp implements App {
   async #grace(): Promise<void> {
     const { plan, clock } = this.#parts
     const graceMs = plan.host.drainGraceMs ?? (plan.app.environment === 'production' ? 5000 : 0)
-    if (graceMs > 0 && !this.#hurry.signal.aborted) await clock.sleep(graceMs, this.#hurry.signal).catch(() => undefined)
+    if (graceMs > 0 && !this.#hurry.signal.aborted)
+      await clock.sleep(graceMs, this.#hurry.signal).catch(() => undefined)
   }
 
   /** Waits for accepted requests; a client that is too slow is cut off and does not make the stop a failure. */
@@ -144,7 +145,10 @@ export class RunningApp implements App {
     const { http, clock } = this.#parts
     const done = new AbortController()
     const closed = http.close().then(() => true)
-    const late = clock.sleep(ms, done.signal).then(() => false, () => true)
+    const late = clock.sleep(ms, done.signal).then(
+      () => false,
+      () => true,
+    )
     const inTime = await Promise.race([closed, late])
     done.abort()
     if (inTime) return

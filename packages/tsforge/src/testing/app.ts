@@ -62,10 +62,19 @@ export async function createTestApp(input: TestAppInput): Promise<TestApp> {
   const parts = await arrange([...config.features, ...features])
   const env = { ...settings, ...(parts.some(({ name }) => name === 'accounts') && fastHashing), ...input.env }
   const needsDb = parts.some(({ provides }) => provides?.name === dbPort.name)
-  const storage = needsDb ? await openStorage(parts.flatMap((part) => part.migrations ?? []), input.databaseUrl) : noStorage
+  const storage = needsDb
+    ? await openStorage(
+        parts.flatMap((part) => part.migrations ?? []),
+        input.databaseUrl,
+      )
+    : noStorage
   const logged: Record<string, unknown>[] = []
   try {
-    const plan = await planApp({ config, features: [...features, ...storage.features], env: { ...env, ...storage.env } })
+    const plan = await planApp({
+      config,
+      features: [...features, ...storage.features],
+      env: { ...env, ...storage.env },
+    })
     const app = await fromPlan(plan, { clock, sink: collector(logged) })
     await app.open()
     return assemble(app, clock, logged, storage)
@@ -86,10 +95,18 @@ const fastHashing: Env = {
 function assemble(app: App, clock: FakeClock, logged: readonly Record<string, unknown>[], storage: Storage): TestApp {
   const client = createClient(app)
   const enter = async (verb: string, values: { email: string; password: string; name?: string }): Promise<TestUser> => {
-    const { status, body } = await client.post<{ user: { id: string }; tokens: TestUser['tokens'] }>(`/api/v1/auth/${verb}`, values)
+    const { status, body } = await client.post<{ user: { id: string }; tokens: TestUser['tokens'] }>(
+      `/api/v1/auth/${verb}`,
+      values,
+    )
     if (status >= 300) throw new Error(`${verb} answered ${status} ${body.error.code}: ${body.error.message}`)
     const { user, tokens } = body.data
-    return Object.assign(createClient(app, { token: tokens.access_token }), { id: user.id, tokens, email: values.email, password: values.password })
+    return Object.assign(createClient(app, { token: tokens.access_token }), {
+      id: user.id,
+      tokens,
+      email: values.email,
+      password: values.password,
+    })
   }
   const own = {
     clock,
@@ -98,8 +115,11 @@ function assemble(app: App, clock: FakeClock, logged: readonly Record<string, un
     databaseUrl: storage.url,
     as: (who: string | { readonly tokens: { readonly access_token: string } }, options: CallOptions = {}) =>
       createClient(app, { ...options, token: typeof who === 'string' ? who : who.tokens.access_token }),
-    register: ({ email = `${randomUUID()}@example.com`, name = 'Ada Lovelace', password = `pass phrase ${randomUUID()}` } = {}) =>
-      enter('register', { email, name, password }),
+    register: ({
+      email = `${randomUUID()}@example.com`,
+      name = 'Ada Lovelace',
+      password = `pass phrase ${randomUUID()}`,
+    } = {}) => enter('register', { email, name, password }),
     login: ({ email, password }: Pick<TestUser, 'email' | 'password'>) => enter('login', { email, password }),
     async [Symbol.asyncDispose]() {
       try {

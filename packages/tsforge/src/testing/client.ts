@@ -1,4 +1,4 @@
-import type { Response as Injected } from 'light-my-request'
+import type { LightMyRequestResponse as Injected } from 'fastify'
 import type { App } from '../host/app.ts'
 import { explain } from './conformance.ts'
 
@@ -41,14 +41,26 @@ export interface Client {
 }
 
 export function createClient(app: App, own: CallOptions = {}): Client {
-  const send = async <Data>(method: string, url: string, payload: string | undefined, options: CallOptions = {}): Promise<Reply<Data>> => {
+  const send = async <Data>(
+    method: string,
+    url: string,
+    payload: string | undefined,
+    options: CallOptions = {},
+  ): Promise<Reply<Data>> => {
     const merged = { ...own, ...options, headers: { ...own.headers, ...options.headers } }
     const headers = headersOf(merged, payload !== undefined)
-    const answer = await app.http.inject({ method: method as 'GET', url, headers, ...(payload !== undefined && { payload }) })
+    const answer = await app.http.inject({
+      method: method as 'GET',
+      url,
+      headers,
+      ...(payload !== undefined && { payload }),
+    })
     const reply = replyOf<Data>(answer)
     const faults = explain(app, method, url, answer)
     if (faults.length > 0) {
-      throw new Error(`${method} ${url} → ${reply.status} does not fit the OpenAPI document:\n  ${faults.join('\n  ')}\n${reply.text.slice(0, 2000)}`)
+      throw new Error(
+        `${method} ${url} → ${reply.status} does not fit the OpenAPI document:\n  ${faults.join('\n  ')}\n${reply.text.slice(0, 2000)}`,
+      )
     }
     return reply
   }
@@ -75,7 +87,8 @@ function headersOf({ headers, tenant, token }: CallOptions, hasBody: boolean): R
 
 function replyOf<Data>(answer: Injected): Reply<Data> {
   const headers: Record<string, string> = {}
-  for (const [name, value] of Object.entries(answer.headers)) headers[name] = Array.isArray(value) ? value.join(', ') : String(value)
+  for (const [name, value] of Object.entries(answer.headers))
+    headers[name] = Array.isArray(value) ? value.join(', ') : String(value)
   const isJson = /[/+]json\b/.test(headers['content-type'] ?? '')
   const body = isJson && answer.payload !== '' ? (JSON.parse(answer.payload) as ReplyBody<Data>) : undefined
   return { status: answer.statusCode, headers, body: body as ReplyBody<Data>, text: answer.payload }

@@ -1,4 +1,4 @@
-import type { Response as Injected } from 'light-my-request'
+import type { LightMyRequestResponse as Injected } from 'fastify'
 import type { App } from '../host/app.ts'
 import type { Route } from '../http/route.ts'
 
@@ -12,12 +12,22 @@ export function explain(app: App, method: string, url: string, answer: Injected)
   if (match === undefined) matchers.set(app, (match = matcherOf(app.routes)))
   const route = match(method, new URL(url, 'http://localhost').pathname)
   if (route?.hidden === true) return []
-  return app.http.validateAnswer({ method, url: route?.url, status: answer.statusCode, headers: answer.headers, body: answer.payload })
+  return app.http.validateAnswer({
+    method,
+    url: route?.url,
+    status: answer.statusCode,
+    headers: answer.headers,
+    body: answer.payload,
+  })
 }
 
 /** Finds the route of a request as the router does: fixed segments before parameters. */
 function matcherOf(routes: readonly Route[]): Matcher {
-  const patterns = routes.map((route) => ({ route, pattern: patternOf(route.url), parameters: route.url.split(':').length }))
+  const patterns = routes.map((route) => ({
+    route,
+    pattern: patternOf(route.url),
+    parameters: route.url.split(':').length,
+  }))
   patterns.sort((a, b) => a.parameters - b.parameters)
   return (method, path) => {
     const verb = method === 'HEAD' ? 'GET' : method
@@ -26,6 +36,8 @@ function matcherOf(routes: readonly Route[]): Matcher {
 }
 
 function patternOf(url: string): RegExp {
-  const segments = url.split('/').map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
+  const segments = url
+    .split('/')
+    .map((segment) => (segment.startsWith(':') ? '[^/]+' : segment.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')))
   return new RegExp(`^${segments.join('/')}$`)
 }

@@ -53,7 +53,12 @@ function templateOf(url: string, db: DbDriver, sources: readonly MigrationSource
 }
 
 /** Under a lock of the server: several workers may want the same template. It takes its name when it is complete. */
-async function makeTemplate(url: string, db: DbDriver, name: string, sources: readonly MigrationSource[]): Promise<string> {
+async function makeTemplate(
+  url: string,
+  db: DbDriver,
+  name: string,
+  sources: readonly MigrationSource[],
+): Promise<string> {
   const session = await db.connect()
   try {
     await session.query('select pg_advisory_lock(hashtext($1))', [name])
@@ -65,7 +70,12 @@ async function makeTemplate(url: string, db: DbDriver, name: string, sources: re
   }
 }
 
-async function fill(session: DbConnection, url: string, name: string, sources: readonly MigrationSource[]): Promise<void> {
+async function fill(
+  session: DbConnection,
+  url: string,
+  name: string,
+  sources: readonly MigrationSource[],
+): Promise<void> {
   const draft = `${name}_draft`
   await session.query(`drop database if exists ${draft} with (force)`)
   await session.query(`create database ${draft} template template0`)
@@ -83,11 +93,15 @@ function digestOf(sources: readonly MigrationSource[]): string {
   const hash = createHash('sha256')
   for (const { module, directory } of sources) {
     const folder = directory instanceof URL || directory.startsWith('file:') ? fileURLToPath(directory) : directory
-    for (const file of readdirSync(folder).sort()) hash.update(`${module}/${file}\n`).update(readFileSync(join(folder, file)))
+    for (const file of readdirSync(folder).sort())
+      hash.update(`${module}/${file}\n`).update(readFileSync(join(folder, file)))
   }
   return hash.digest('hex').slice(0, 24)
 }
 
 function urlOf(server: string, database: string): string {
-  return server.replace(/^(postgres(?:ql)?:\/\/[^/?]*)(?:\/[^?]*)?(\?.*)?$/, (_, base: string, query: string | undefined) => `${base}/${database}${query ?? ''}`)
+  return server.replace(
+    /^(postgres(?:ql)?:\/\/[^/?]*)(?:\/[^?]*)?(\?.*)?$/,
+    (_, base: string, query: string | undefined) => `${base}/${database}${query ?? ''}`,
+  )
 }

@@ -28,7 +28,12 @@ export async function openStorage(migrations: readonly MigrationSource[], url?: 
   if (url !== undefined) return { url, env: { DATABASE_URL: url }, features: [], [Symbol.asyncDispose]: async () => {} }
   if (!isPglite()) {
     const fresh = await createTestDatabase(migrations)
-    return { url: fresh.url, env: { DATABASE_URL: fresh.url }, features: [], [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose]() }
+    return {
+      url: fresh.url,
+      env: { DATABASE_URL: fresh.url },
+      features: [],
+      [Symbol.asyncDispose]: () => fresh[Symbol.asyncDispose](),
+    }
   }
   const borrowed = await borrowPglite()
   return {
@@ -68,11 +73,21 @@ export async function testDb({ migrations = [], clock = systemClock }: TestDbInp
   if (isPglite()) {
     const borrowed = await borrowPglite()
     const driver = pglite({ pglite: borrowed.pglite })
-    await createMigrator({ connect: () => driver.connect(), sources: migrations, clock: systemClock, log: silentLog }).up()
-    return extended(open(driver), undefined, () => open(pglite({ pglite: borrowed.pglite })), async () => {
-      await closeAll()
-      await borrowed[Symbol.asyncDispose]()
-    })
+    await createMigrator({
+      connect: () => driver.connect(),
+      sources: migrations,
+      clock: systemClock,
+      log: silentLog,
+    }).up()
+    return extended(
+      open(driver),
+      undefined,
+      () => open(pglite({ pglite: borrowed.pglite })),
+      async () => {
+        await closeAll()
+        await borrowed[Symbol.asyncDispose]()
+      },
+    )
   }
   const fresh = await createTestDatabase(migrations)
   const connect = (): Db => open(postgres({ url: fresh.url, clock }))

@@ -23,7 +23,8 @@ export async function openTarget(): Promise<OpenedTarget> {
   const wanted = process.env['FORGE_TEST_DATABASE'] ?? 'embedded'
   if (wanted === 'pglite') return { target: { kind: 'pglite' }, close: async () => {} }
   if (/^postgres(?:ql)?:\/\//.test(wanted)) return { target: { kind: 'server', url: wanted }, close: async () => {} }
-  if (wanted !== 'embedded') throw new Error(`FORGE_TEST_DATABASE is "${wanted}"; it must be embedded, pglite or a postgres:// URL`)
+  if (wanted !== 'embedded')
+    throw new Error(`FORGE_TEST_DATABASE is "${wanted}"; it must be embedded, pglite or a postgres:// URL`)
   removeAbandoned()
   const dir = mkdtempSync(join(tmpdir(), `${prefix}${process.pid}-`))
   const server = await startEmbedded({ dir, durable: false, maxConnections: 200 })

@@ -23,7 +23,8 @@ export const dev: Command = {
         timer = setTimeout(() => runner.restart(file), settleMs)
       })
     }
-    for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => void runner.stop().then((code) => process.exit(code)))
+    for (const signal of ['SIGINT', 'SIGTERM'] as const)
+      process.on(signal, () => void runner.stop().then((code) => process.exit(code)))
     runner.start()
     await new Promise(() => {})
   },
@@ -32,10 +33,14 @@ export const dev: Command = {
 /** Sources and settings; nothing that the app or a tool writes. */
 export function matters(file: string): boolean {
   const parts = file.split(sep)
-  if (parts.some((part) => part === 'node_modules' || part === 'dist' || part === 'coverage' || part === 'tests')) return false
+  if (parts.some((part) => part === 'node_modules' || part === 'dist' || part === 'coverage' || part === 'tests'))
+    return false
   const name = parts.at(-1) as string
   if (parts.slice(0, -1).some((part) => part.startsWith('.'))) return false
-  return name === '.env' || (!name.startsWith('.') && !/\.test\.[mc]?[jt]s$/.test(name) && /\.(?:[mc]?[jt]s|json|sql)$/.test(name))
+  return (
+    name === '.env' ||
+    (!name.startsWith('.') && !/\.test\.[mc]?[jt]s$/.test(name) && /\.(?:[mc]?[jt]s|json|sql)$/.test(name))
+  )
 }
 
 interface Runner {
@@ -59,7 +64,8 @@ function createRunner(cwd: string, tell: (text: string) => void): Runner {
     exited = new Promise((resolve) =>
       started.once('exit', (code, signal) => {
         child = undefined
-        if (!stopped && restarting === undefined) tell(`The app has ended (${signal ?? `exit code ${code}`}); waiting for a change.`)
+        if (!stopped && restarting === undefined)
+          tell(`The app has ended (${signal ?? `exit code ${code}`}); waiting for a change.`)
         resolve(code ?? 1)
       }),
     )

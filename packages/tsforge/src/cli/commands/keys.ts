@@ -3,7 +3,10 @@ import type { Command } from '../command.ts'
 
 export const keys: Command = {
   usage: '[list|rotate]',
-  words: { list: 'Show the signing keys (the default)', rotate: 'Sign with the next key from now on; the old one keeps verifying' },
+  words: {
+    list: 'Show the signing keys (the default)',
+    rotate: 'Sign with the next key from now on; the old one keeps verifying',
+  },
   flags: { now: { type: 'boolean', doc: 'Rotate although caches may not know the next key yet (for a leaked key)' } },
   examples: ['forge keys', 'forge keys rotate', 'forge keys rotate --now'],
   async run({ cwd, words, flags, terminal }) {
@@ -14,7 +17,9 @@ export const keys: Command = {
       if (words[0] === 'rotate') {
         const rotation = await service.rotate({ now: flags['now'] === true })
         terminal.answer({ ok: true, ...rotation }, () =>
-          rotation.rotated ? `${rotation.active} signs now; ${rotation.next} comes next` : `somebody else has just rotated; ${rotation.active} signs now`,
+          rotation.rotated
+            ? `${rotation.active} signs now; ${rotation.next} comes next`
+            : `somebody else has just rotated; ${rotation.active} signs now`,
         )
         return
       }
@@ -22,7 +27,13 @@ export const keys: Command = {
       terminal.answer({ keys: list }, () =>
         terminal.table([
           ['KEY', 'ALGORITHM', 'STATE', 'CREATED', 'VERIFIES UNTIL'],
-          ...list.map((key) => [key.kid, key.algorithm, key.state, key.createdAt.toISOString(), key.expiresAt?.toISOString() ?? '-']),
+          ...list.map((key) => [
+            key.kid,
+            key.algorithm,
+            key.state,
+            key.createdAt.toISOString(),
+            key.expiresAt?.toISOString() ?? '-',
+          ]),
         ]),
       )
     })

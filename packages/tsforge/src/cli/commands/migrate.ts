@@ -16,7 +16,12 @@ export const migrate: Command = {
     steps: { type: 'string', value: '<number>', doc: 'How many migrations down reverts (default 1)' },
     to: { type: 'string', value: '<module/NNNN>', doc: 'The last migration that up applies' },
   },
-  examples: ['forge migrate', 'forge migrate up --dry-run', 'forge migrate down --steps 2', 'forge migrate status --json'],
+  examples: [
+    'forge migrate',
+    'forge migrate up --dry-run',
+    'forge migrate down --steps 2',
+    'forge migrate status --json',
+  ],
   async run(call) {
     const verb = (call.words[0] ?? 'up') as keyof typeof verbs
     return withApp(call.cwd, async (app) => {
@@ -61,5 +66,7 @@ async function drift(migrator: Migrator, { terminal }: Invocation): Promise<numb
 
 function told(report: MigrationReport, done: string, wouldBe: string, nothing: string): string {
   if (report.steps.length === 0) return nothing
-  return report.steps.map(({ id, durationMs }) => (report.dryRun ? `${wouldBe}: ${id}` : `${done}: ${id} (${durationMs} ms)`)).join('\n')
+  return report.steps
+    .map(({ id, durationMs }) => (report.dryRun ? `${wouldBe}: ${id}` : `${done}: ${id} (${durationMs} ms)`))
+    .join('\n')
 }

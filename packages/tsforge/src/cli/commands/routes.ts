@@ -9,6 +9,8 @@ export const routes: Command = {
     const list = await withApp(cwd, async (app) =>
       app.routes.map(({ method, url, id, access, tenant, summary }) => ({ method, url, id, access, tenant, summary })),
     )
-    terminal.answer({ routes: list }, () => terminal.table(list.map((each) => [each.method, each.url, each.access, each.summary])))
+    terminal.answer({ routes: list }, () =>
+      terminal.table(list.map((each) => [each.method, each.url, each.access, each.summary])),
+    )
   },
 }

@@ -15,7 +15,10 @@ export const start: Command = {
     if (environment === 'production' && !terminal.json) return
     const urls = { api: `${url}/`, docs: `${url}/docs`, openapi: `${url}/openapi.json`, ready: `${url}/readyz` }
     terminal.answer({ ok: true, name, version, environment, pid: process.pid, urls }, () =>
-      [`${name} ${version} (${environment})`, terminal.table(Object.entries(urls).map(([what, where]) => [`  ${what}`, where]))].join('\n'),
+      [
+        `${name} ${version} (${environment})`,
+        terminal.table(Object.entries(urls).map(([what, where]) => [`  ${what}`, where])),
+      ].join('\n'),
     )
   },
 }

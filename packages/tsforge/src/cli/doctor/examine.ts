@@ -11,10 +11,19 @@ export async function examine(cwd: string): Promise<readonly Finding[]> {
   try {
     plan = await planIn(cwd)
   } catch (error) {
-    return [...findings, ...configFaults(error), { name: 'database', state: 'skipped', detail: 'the configuration comes first' }]
+    return [
+      ...findings,
+      ...configFaults(error),
+      { name: 'database', state: 'skipped', detail: 'the configuration comes first' },
+    ]
   }
   const { app, features } = plan
-  findings.push(fine('config', `${app.name} ${app.version} (${app.environment}): ${features.map((feature) => feature.name).join(', ')}`))
+  findings.push(
+    fine(
+      'config',
+      `${app.name} ${app.version} (${app.environment}): ${features.map((feature) => feature.name).join(', ')}`,
+    ),
+  )
   findings.push(stateFolder(app.root), secretFile(plan), await portFree(plan))
   const { examineServices } = await import('./services.ts')
   findings.push(...(await examineServices(plan)))

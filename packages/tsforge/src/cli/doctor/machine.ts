@@ -9,8 +9,10 @@ import type { Finding } from './finding.ts'
 export function nodeVersion(): Finding {
   const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
   const name = 'node'
-  if (major < 22 || (major === 22 && minor < 18)) return { name, state: 'failed', detail: process.version, fix: 'Install Node 22.18 or newer.' }
-  if (major % 2 === 1) return { name, state: 'warning', detail: `${process.version} is a release without long-term support` }
+  if (major < 22 || (major === 22 && minor < 18))
+    return { name, state: 'failed', detail: process.version, fix: 'Install Node 22.18 or newer.' }
+  if (major % 2 === 1)
+    return { name, state: 'warning', detail: `${process.version} is a release without long-term support` }
   return fine(name, process.version)
 }
 
@@ -26,7 +28,10 @@ export function stateFolder(root: string): Finding {
     unlinkSync(probe)
     return fine(name, `${folder} is writable`)
   } catch (error) {
-    return { ...broken(name, error), fix: 'Let the user that runs the app write to the app folder, or mount a volume at .forge.' }
+    return {
+      ...broken(name, error),
+      fix: 'Let the user that runs the app write to the app folder, or mount a volume at .forge.',
+    }
   }
 }
 
@@ -36,7 +41,8 @@ export function secretFile({ app, host }: Plan): Finding {
   const file = join(app.root, '.forge', 'secret')
   const stat = statSync(file, { throwIfNoEntry: false })
   if (stat === undefined) return fine(name, 'will be made at the first start, in .forge/secret')
-  if ((stat.mode & 0o077) !== 0) return { name, state: 'warning', detail: `${file} can be read by others`, fix: `chmod 600 ${file}` }
+  if ((stat.mode & 0o077) !== 0)
+    return { name, state: 'warning', detail: `${file} can be read by others`, fix: `chmod 600 ${file}` }
   return fine(name, '.forge/secret, readable by its owner alone')
 }
 
@@ -48,7 +54,8 @@ export async function portFree({ app, http }: Plan): Promise<Finding> {
   const code = await tryListen(host, port)
   if (code === undefined) return fine(name, `${port} is free`)
   if (code === 'EADDRINUSE' && (await isOurs(host, port, app.name))) return fine(name, `${port} is served by this app`)
-  const detail = code === 'EADDRINUSE' ? `${port} is in use by another process` : `cannot listen on ${host}:${port} (${code})`
+  const detail =
+    code === 'EADDRINUSE' ? `${port} is in use by another process` : `cannot listen on ${host}:${port} (${code})`
   return { name, state: 'failed', detail, fix: 'Choose another one with PORT, or another address with HOST.' }
 }
 

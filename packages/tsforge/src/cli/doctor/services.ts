@@ -22,7 +22,8 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
   }
   const findings: Finding[] = [fine('setup', `${app.routes.length} routes`)]
   try {
-    if (plan.features.some((feature) => feature.provides?.name === dbPort.name)) findings.push(...(await examineDatabase(app, plan)))
+    if (plan.features.some((feature) => feature.provides?.name === dbPort.name))
+      findings.push(...(await examineDatabase(app, plan)))
   } finally {
     await app.stop().catch(() => undefined)
   }
@@ -32,11 +33,18 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
 async function examineDatabase(app: App, plan: Plan): Promise<readonly Finding[]> {
   try {
     await app.db.start()
-    const { rows } = await app.db.query<{ version: string; now: Date }>(`select current_setting('server_version_num') as version, clock_timestamp() as now`)
+    const { rows } = await app.db.query<{ version: string; now: Date }>(
+      `select current_setting('server_version_num') as version, clock_timestamp() as now`,
+    )
     const [row] = rows
     if (row === undefined) throw new Error('the database did not answer')
     const pending = await pendingMigrations(app)
-    return [version(Number(row.version)), skew(new Date(row.now).getTime()), ...pending, ...(await signingKeys(app, plan, pending))]
+    return [
+      version(Number(row.version)),
+      skew(new Date(row.now).getTime()),
+      ...pending,
+      ...(await signingKeys(app, plan, pending)),
+    ]
   } catch (error) {
     return [broken('database', error)]
   }
@@ -52,7 +60,12 @@ function version(number: number): Finding {
 function skew(databaseTime: number): Finding {
   const ms = Math.round(Date.now() - databaseTime)
   if (Math.abs(ms) <= skewLimitMs) return fine('clock', `${Math.abs(ms)} ms from the database's`)
-  return { name: 'clock', state: 'warning', detail: `${ms} ms from the database's`, fix: 'Synchronize both clocks (NTP): tokens and leases depend on them.' }
+  return {
+    name: 'clock',
+    state: 'warning',
+    detail: `${ms} ms from the database's`,
+    fix: 'Synchronize both clocks (NTP): tokens and leases depend on them.',
+  }
 }
 
 async function pendingMigrations(app: App): Promise<readonly Finding[]> {
@@ -60,17 +73,28 @@ async function pendingMigrations(app: App): Promise<readonly Finding[]> {
   const [status, drift] = await Promise.all([migrator.status(), migrator.drift()])
   const pending = status.filter((each) => each.state === 'pending')
   const applied = `${status.length - pending.length} applied`
-  const willRun = app.plan.host.migrate === 'auto' || (app.plan.host.migrate === undefined && app.info.environment !== 'production')
+  const willRun =
+    app.plan.host.migrate === 'auto' || (app.plan.host.migrate === undefined && app.info.environment !== 'production')
   const migrations: Finding =
     pending.length === 0
       ? fine('migrations', applied)
       : willRun
         ? fine('migrations', `${applied}, ${pending.length} to be applied at the next start`)
-        : { name: 'migrations', state: 'failed', detail: `${applied}, ${pending.length} pending`, fix: 'Run forge migrate up.' }
+        : {
+            name: 'migrations',
+            state: 'failed',
+            detail: `${applied}, ${pending.length} pending`,
+            fix: 'Run forge migrate up.',
+          }
   const drifted: Finding =
     drift.length === 0
       ? fine('drift', 'files and database agree')
-      : { name: 'drift', state: 'failed', detail: drift.map(({ kind, id }) => `${id} ${kind}`).join(', '), fix: 'See forge migrate drift.' }
+      : {
+          name: 'drift',
+          state: 'failed',
+          detail: drift.map(({ kind, id }) => `${id} ${kind}`).join(', '),
+          fix: 'See forge migrate drift.',
+        }
   return [migrations, drifted]
 }
 
@@ -82,9 +106,12 @@ async function signingKeys(app: App, plan: Plan, pending: readonly Finding[]): P
   try {
     const list = await app.get(keysPort).list()
     const active = list.find((key) => key.state === 'active')
-    return [active === undefined ? fine('keys', 'will be made at the first start') : fine('keys', `${active.algorithm} ${active.kid} signs`)]
+    return [
+      active === undefined
+        ? fine('keys', 'will be made at the first start')
+        : fine('keys', `${active.algorithm} ${active.kid} signs`),
+    ]
   } catch (error) {
     return [broken('keys', error)]
   }
 }
-

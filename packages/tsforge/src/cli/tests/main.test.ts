@@ -51,7 +51,13 @@ describe('forge', () => {
   })
 
   it('prints one JSON document and nothing else with --json, failures included', async () => {
-    for (const args of [['--json'], ['help', '--json'], ['--version', '--json'], ['start', '--help', '--json'], ['strat', '--json']]) {
+    for (const args of [
+      ['--json'],
+      ['help', '--json'],
+      ['--version', '--json'],
+      ['start', '--help', '--json'],
+      ['strat', '--json'],
+    ]) {
       const { out, err } = await forge(...args)
       expect(() => JSON.parse(out)).not.toThrow()
       expect(err).toBe('')

@@ -18,7 +18,11 @@ const production = {
 const config = defineConfig({ name: 'app', features: [] })
 
 function feature(name: string, more: Partial<Feature> = {}): Feature {
-  return defineFeature<object, Ports>({ name, setup: () => undefined, ...(more as Partial<Plugin<object, Ports, void>>) })
+  return defineFeature<object, Ports>({
+    name,
+    setup: () => undefined,
+    ...(more as Partial<Plugin<object, Ports, void>>),
+  })
 }
 
 describe('readiness', () => {
@@ -68,7 +72,8 @@ describe('readiness', () => {
 })
 
 describe('metrics', () => {
-  const from = (remoteAddress: string, headers: Record<string, string> = {}) => ({ method: 'GET', url: '/metrics', remoteAddress, headers }) as const
+  const from = (remoteAddress: string, headers: Record<string, string> = {}) =>
+    ({ method: 'GET', url: '/metrics', remoteAddress, headers }) as const
 
   it('without a token are for direct callers on this machine', async () => {
     await using app = await createTestApp({ features: [] })
@@ -95,7 +100,12 @@ describe('metrics', () => {
   })
 
   it('are absent in production without a token', async () => {
-    await using app = await createApp({ config, env: production, root: '/nonexistent', sink: { write: () => {}, flushSync: () => {} } })
+    await using app = await createApp({
+      config,
+      env: production,
+      root: '/nonexistent',
+      sink: { write: () => {}, flushSync: () => {} },
+    })
     expect((await app.fetch('/metrics')).status).toBe(404)
   })
 })
@@ -103,33 +113,64 @@ describe('metrics', () => {
 describe('booting', () => {
   it('tells every fault of the settings of all parts at once, and no secret', async () => {
     const secret = 'changeme-changeme-changeme-changeme'
-    const env = { ...production, FORGE_SECRET: secret, PORT: 'eighty', FORGE_DRAIN_GRACE: '5 apples', FORGE_SHUTDWN_TIMEOUT: '5s', FORGE_CORS_ORIGINS: '*', FORGE_CORS_CREDENTIALS: 'true' }
+    const env = {
+      ...production,
+      FORGE_SECRET: secret,
+      PORT: 'eighty',
+      FORGE_DRAIN_GRACE: '5 apples',
+      FORGE_SHUTDWN_TIMEOUT: '5s',
+      FORGE_CORS_ORIGINS: '*',
+      FORGE_CORS_CREDENTIALS: 'true',
+    }
     const error = await createApp({ config, env, root: '/nonexistent' }).catch((thrown: Error) => thrown)
     expect(error).toBeInstanceOf(Error)
     const { message } = error as Error
-    for (const name of ['PORT', 'FORGE_DRAIN_GRACE', 'did you mean FORGE_SHUTDOWN_TIMEOUT?', 'FORGE_SECRET', 'FORGE_CORS_CREDENTIALS']) expect(message).toContain(name)
+    for (const name of [
+      'PORT',
+      'FORGE_DRAIN_GRACE',
+      'did you mean FORGE_SHUTDOWN_TIMEOUT?',
+      'FORGE_SECRET',
+      'FORGE_CORS_CREDENTIALS',
+    ])
+      expect(message).toContain(name)
     expect(message).not.toContain(secret)
   })
 
   it('in production needs a strong secret of its own', async () => {
     for (const FORGE_SECRET of [undefined, 'short', 'a'.repeat(64), 'secret'.repeat(8)]) {
-      await expect(createApp({ config, env: { ...production, FORGE_SECRET }, root: '/nonexistent' })).rejects.toThrow('FORGE_SECRET')
+      await expect(createApp({ config, env: { ...production, FORGE_SECRET }, root: '/nonexistent' })).rejects.toThrow(
+        'FORGE_SECRET',
+      )
     }
   })
 
   it('refuses an environment that it does not know', async () => {
-    await expect(createApp({ config, env: { NODE_ENV: 'staging' } })).rejects.toMatchObject({ code: 'boot.environment' })
+    await expect(createApp({ config, env: { NODE_ENV: 'staging' } })).rejects.toMatchObject({
+      code: 'boot.environment',
+    })
   })
 
   it('refuses settings in code for a part that is not there', async () => {
-    await expect(createApp({ config: { ...config, options: { htpp: {} } }, env: { NODE_ENV: 'test' } })).rejects.toThrow('did you mean "http"?')
+    await expect(
+      createApp({ config: { ...config, options: { htpp: {} } }, env: { NODE_ENV: 'test' } }),
+    ).rejects.toThrow('did you mean "http"?')
   })
 
   it('refuses a route that asks for a permission which nobody declares', async () => {
     const routes = () => [
-      route({ method: 'GET', url: '/x', id: 'x', summary: 'x', access: 'x.read', data: Type.Object({}), handler: () => ({}) }),
+      route({
+        method: 'GET',
+        url: '/x',
+        id: 'x',
+        summary: 'x',
+        access: 'x.read',
+        data: Type.Object({}),
+        handler: () => ({}),
+      }),
     ]
-    await expect(createApp({ config, features: [feature('x', { routes })], env: { NODE_ENV: 'test' } })).rejects.toThrow('x.read')
+    await expect(
+      createApp({ config, features: [feature('x', { routes })], env: { NODE_ENV: 'test' } }),
+    ).rejects.toThrow('x.read')
   })
 
   it('refuses two authorizers', async () => {
@@ -144,7 +185,11 @@ describe('booting', () => {
 describe('an app', () => {
   it('hands out its services by port', async () => {
     const clockPort = port<{ tick(): number }>('ticker')
-    const ticker = defineFeature<object, Ports, { tick(): number }>({ name: 'ticker', provides: clockPort, setup: ({ clock }) => ({ tick: () => clock.now() }) })
+    const ticker = defineFeature<object, Ports, { tick(): number }>({
+      name: 'ticker',
+      provides: clockPort,
+      setup: ({ clock }) => ({ tick: () => clock.now() }),
+    })
     await using app = await createTestApp({ features: [ticker] })
     expect(app.get(clockPort).tick()).toBe(app.clock.now())
     expect(() => app.get(port('nothing'))).toThrow('nothing')
@@ -155,14 +200,23 @@ describe('an app', () => {
     const echo = feature('echo', {
       routes: () => [
         route({
-          method: 'POST', url: '/echo', id: 'echo', summary: 'Says it again', access: 'public',
-          body: Type.Object({ text: Type.String() }), data: Type.Object({ text: Type.String() }),
+          method: 'POST',
+          url: '/echo',
+          id: 'echo',
+          summary: 'Says it again',
+          access: 'public',
+          body: Type.Object({ text: Type.String() }),
+          data: Type.Object({ text: Type.String() }),
           handler: ({ body }) => body,
         }),
       ],
     })
     await using app = await createTestApp({ features: [echo] })
-    const answer = await app.fetch('/echo', { method: 'POST', headers: { 'content-type': 'application/json' }, body: '{"text":"é"}' })
+    const answer = await app.fetch('/echo', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: '{"text":"é"}',
+    })
     expect(answer.status).toBe(200)
     expect(((await answer.json()) as { data: unknown }).data).toEqual({ text: 'é' })
   })
@@ -171,8 +225,13 @@ describe('an app', () => {
     const lies = feature('lies', {
       routes: () => [
         route({
-          method: 'GET', url: '/lies', id: 'lies', summary: 'Answers a status that it does not declare', access: 'public',
-          data: Type.Object({}), handler: () => reply({}, { status: 202 }),
+          method: 'GET',
+          url: '/lies',
+          id: 'lies',
+          summary: 'Answers a status that it does not declare',
+          access: 'public',
+          data: Type.Object({}),
+          handler: () => reply({}, { status: 202 }),
         }),
       ],
     })

@@ -6,7 +6,9 @@ import type { Port, Ports } from '../../kernel/plugin.ts'
 import { arrange } from '../arrange.ts'
 
 const db: Port<string> = port('db')
-const keys: Port<string> = port('keys', async () => provider('keys', keys, { db: port('db', async () => provider('db', db)) }))
+const keys: Port<string> = port('keys', async () =>
+  provider('keys', keys, { db: port('db', async () => provider('db', db)) }),
+)
 
 function provider(name: string, provides: Port<string>, needs: Ports = {}): Feature {
   return defineFeature<object, Ports, string>({ name, provides, needs, setup: () => name })
@@ -51,7 +53,9 @@ describe('arrange', () => {
   })
 
   it('refuses the same feature twice', async () => {
-    await expect(arrange([consumer('notes'), consumer('notes')])).rejects.toMatchObject({ code: 'boot.duplicate_plugin' })
+    await expect(arrange([consumer('notes'), consumer('notes')])).rejects.toMatchObject({
+      code: 'boot.duplicate_plugin',
+    })
   })
 
   it('shows the circle when needs form one', async () => {

@@ -33,10 +33,14 @@ describe('developmentSecret', () => {
     const code = `import(process.argv[2]).then((m) => require('node:worker_threads').parentPort.postMessage(m.developmentSecret(process.argv[3])))`
     const module = new URL('../secret-file.ts', import.meta.url).href
     const secrets = await Promise.all(
-      Array.from({ length: 8 }, () => new Promise((resolve, reject) => {
-        const worker = new Worker(code, { eval: true, argv: [module, root], execArgv: [] })
-        worker.once('message', resolve).once('error', reject)
-      })),
+      Array.from(
+        { length: 8 },
+        () =>
+          new Promise((resolve, reject) => {
+            const worker = new Worker(code, { eval: true, argv: [module, root], execArgv: [] })
+            worker.once('message', resolve).once('error', reject)
+          }),
+      ),
     )
     expect(new Set(secrets).size).toBe(1)
   })
