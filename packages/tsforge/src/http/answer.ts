@@ -14,7 +14,10 @@ export class Answered<T> implements Answer<T> {
 }
 
 /** 201 with the new resource and where it lives. */
-export function created<T>(data: T, options: { readonly location?: string; readonly headers?: Readonly<Record<string, string>> } = {}): Answer<T> {
+export function created<T>(
+  data: T,
+  options: { readonly location?: string; readonly headers?: Readonly<Record<string, string>> } = {},
+): Answer<T> {
   const location = options.location
   return new Answered(201, data, location === undefined ? options.headers : { ...options.headers, location })
 }
@@ -25,6 +28,9 @@ export function noContent(options: { readonly headers?: Readonly<Record<string, 
 }
 
 /** `data` with a status (200..399, default the route's own) and headers of its own. */
-export function reply<T>(data: T, options: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {}): Answer<T> {
+export function reply<T>(
+  data: T,
+  options: { readonly status?: number; readonly headers?: Readonly<Record<string, string>> } = {},
+): Answer<T> {
   return new Answered(options.status ?? 0, data, options.headers)
 }

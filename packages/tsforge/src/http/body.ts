@@ -25,7 +25,8 @@ export function checkBodyHeaders(req: IncomingMessage, limit: number): void {
     throw httpErrors.error('http.encoding_unsupported', { headers: { 'accept-encoding': 'identity' } })
   }
   const type = headers['content-type']
-  if (type === undefined || !isJson(type)) throw httpErrors.error('http.media_type_unsupported', { headers: { accept: 'application/json' } })
+  if (type === undefined || !isJson(type))
+    throw httpErrors.error('http.media_type_unsupported', { headers: { accept: 'application/json' } })
   if (Number(headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
 }
 
@@ -78,7 +79,9 @@ function onEnd(this: Read): void {
   const read = this[reader]
   if (read === undefined) return
   this[reader] = undefined
-  read.receiver.body(read.chunks === undefined ? (read.first ?? Buffer.alloc(0)) : Buffer.concat(read.chunks, read.size))
+  read.receiver.body(
+    read.chunks === undefined ? (read.first ?? Buffer.alloc(0)) : Buffer.concat(read.chunks, read.size),
+  )
 }
 
 function onClose(this: Read): void {

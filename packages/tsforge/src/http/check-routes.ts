@@ -20,29 +20,37 @@ export function checkRoutes(settings: HttpSettings, routes: readonly Route[]): v
     if (twin !== undefined) fault(`its id "${route.id}" is taken by ${twin}`)
     ids.set(route.id, place)
     if (!/^[a-z][A-Za-z0-9]*$/.test(route.id)) fault(`its id "${route.id}" is not camelCase`)
-    if (!route.url.startsWith('/') || (route.url.length > 1 && route.url.endsWith('/'))) fault('an address starts with / and does not end with it')
+    if (!route.url.startsWith('/') || (route.url.length > 1 && route.url.endsWith('/')))
+      fault('an address starts with / and does not end with it')
     if (route.method === 'GET' && route.body !== undefined) fault('a GET route takes no body')
     checkAccess(settings, route, fault)
     checkParams(route, fault)
   }
-  if (faults.length > 0) throw new Error(`the routes cannot be served:\n${faults.map((text) => `- ${text}`).join('\n')}`)
+  if (faults.length > 0)
+    throw new Error(`the routes cannot be served:\n${faults.map((text) => `- ${text}`).join('\n')}`)
 }
 
 function checkAccess(settings: HttpSettings, route: Route, fault: (text: string) => unknown): void {
   const access: string | undefined = route.access
   if (access === undefined) return void fault('declares no access; say public, authenticated or a permission')
   const authenticators = settings.authenticators ?? []
-  if (access !== 'public' && authenticators.length === 0) fault(`needs access "${access}", but no feature authenticates callers`)
+  if (access !== 'public' && authenticators.length === 0)
+    fault(`needs access "${access}", but no feature authenticates callers`)
   if (access === 'public' || access === 'authenticated') return
-  if (!permission.test(access)) return void fault(`its access "${access}" is neither public, authenticated nor a permission such as notes.write`)
-  if (!Object.hasOwn(settings.permissions ?? {}, access)) fault(`asks for the permission "${access}", which no feature declares`)
-  if (settings.authorizer === undefined) fault(`asks for the permission "${access}", but no feature decides permissions`)
+  if (!permission.test(access))
+    return void fault(`its access "${access}" is neither public, authenticated nor a permission such as notes.write`)
+  if (!Object.hasOwn(settings.permissions ?? {}, access))
+    fault(`asks for the permission "${access}", which no feature declares`)
+  if (settings.authorizer === undefined)
+    fault(`asks for the permission "${access}", but no feature decides permissions`)
 }
 
 function checkParams(route: Route, fault: (text: string) => unknown): void {
   const properties = (route.params as { readonly properties?: object } | undefined)?.properties
   if (properties === undefined) return
   const inUrl = paramNames(route.url)
-  for (const name of Object.keys(properties)) if (!inUrl.includes(name)) fault(`its params declare "${name}", which the address does not have`)
-  for (const name of inUrl) if (!Object.hasOwn(properties, name)) fault(`its address has ":${name}", which its params do not declare`)
+  for (const name of Object.keys(properties))
+    if (!inUrl.includes(name)) fault(`its params declare "${name}", which the address does not have`)
+  for (const name of inUrl)
+    if (!Object.hasOwn(properties, name)) fault(`its address has ":${name}", which its params do not declare`)
 }

@@ -33,7 +33,8 @@ export function coercionsOf(schema: JsonSchema): ReadonlyMap<string, Coercion> {
     const node = resolve(unresolved)
     const types = typesOf(node, depth)
     if (types.has('array')) {
-      const item = typeof node['items'] === 'object' && depth < 4 ? coercion(node['items'] as JsonSchema, depth + 1) : undefined
+      const item =
+        typeof node['items'] === 'object' && depth < 4 ? coercion(node['items'] as JsonSchema, depth + 1) : undefined
       return (raw) => {
         const list = typeof raw === 'string' ? [raw] : raw
         return item === undefined ? list : list.map((entry) => item(entry))
@@ -58,7 +59,8 @@ export function coercionsOf(schema: JsonSchema): ReadonlyMap<string, Coercion> {
     for (const type of Array.isArray(declared) ? declared : [declared]) if (typeof type === 'string') types.add(type)
     for (const value of 'const' in node ? [node['const']] : ((node['enum'] ?? []) as unknown[])) types.add(typeof value)
     for (const key of ['anyOf', 'oneOf', 'allOf']) {
-      for (const part of depth < 4 ? ((node[key] ?? []) as JsonSchema[]) : []) for (const type of typesOf(resolve(part), depth + 1)) types.add(type)
+      for (const part of depth < 4 ? ((node[key] ?? []) as JsonSchema[]) : [])
+        for (const type of typesOf(resolve(part), depth + 1)) types.add(type)
     }
     return types
   }

@@ -47,7 +47,9 @@ export interface CompiledRoute {
 }
 
 export function tenantModeOf(route: Route): TenantMode {
-  return route.tenant ?? (route.access === 'public' ? 'none' : route.access === 'authenticated' ? 'optional' : 'required')
+  return (
+    route.tenant ?? (route.access === 'public' ? 'none' : route.access === 'authenticated' ? 'optional' : 'required')
+  )
 }
 
 /** The path parameters of a Fastify pattern. */
@@ -59,7 +61,12 @@ export function paramNames(url: string): string[] {
 export function compileRoute(site: Site, validators: Validators, route: Route): CompiledRoute {
   const tenant = tenantModeOf(route)
   const plain = route.plain !== undefined && route.plain !== false
-  const contentType = typeof route.plain === 'object' ? route.plain.contentType : plain ? 'application/json' : 'application/json; charset=utf-8'
+  const contentType =
+    typeof route.plain === 'object'
+      ? route.plain.contentType
+      : plain
+        ? 'application/json'
+        : 'application/json; charset=utf-8'
   const vary = [
     ...(site.cors.varies ? ['origin'] : []),
     ...(route.access === 'public' ? [] : ['authorization']),
@@ -91,7 +98,12 @@ export function compileRoute(site: Site, validators: Validators, route: Route): 
     errorHeaders: headersOf(site, [...vary, 'accept', 'accept-language'], 'no-store', undefined),
     queue: site.deadlines.queue(route.limits?.timeoutMs ?? site.options.requestTimeoutMs),
     meter: site.meters.route(route.method, route.url),
-    write: route.data === null ? undefined : plain ? writePlain(serialize, route.plain === true) : (data) => serialize!(data),
+    write:
+      route.data === null
+        ? undefined
+        : plain
+          ? writePlain(serialize, route.plain === true)
+          : (data) => serialize!(data),
     tag: rememberTag(),
     handler: (call) => route.handler(call),
   }
@@ -99,7 +111,12 @@ export function compileRoute(site: Site, validators: Validators, route: Route): 
 
 /** For requests that match no route, or none with their method. */
 export function compileMissing(site: Site, template: string, handler: () => unknown): CompiledRoute {
-  const headers = headersOf(site, [...(site.cors.varies ? ['origin'] : []), 'accept', 'accept-language'], 'no-store', undefined)
+  const headers = headersOf(
+    site,
+    [...(site.cors.varies ? ['origin'] : []), 'accept', 'accept-language'],
+    'no-store',
+    undefined,
+  )
   return {
     template,
     access: 'public',
@@ -125,14 +142,21 @@ export function compileMissing(site: Site, template: string, handler: () => unkn
   }
 }
 
-const nothing = { type: 'object', properties: {}, additionalProperties: false } as unknown as NonNullable<Route['params']>
+const nothing = { type: 'object', properties: {}, additionalProperties: false } as unknown as NonNullable<
+  Route['params']
+>
 
 function textParams(names: readonly string[]): NonNullable<Route['params']> {
   const properties = Object.fromEntries(names.map((name) => [name, { type: 'string', minLength: 1, maxLength: 255 }]))
   return { type: 'object', properties, required: names } as unknown as NonNullable<Route['params']>
 }
 
-function headersOf(site: Site, vary: readonly string[], cacheControl: string, contentType: string | undefined): HeaderList {
+function headersOf(
+  site: Site,
+  vary: readonly string[],
+  cacheControl: string,
+  contentType: string | undefined,
+): HeaderList {
   const list = contentType === undefined ? [] : ['content-type', contentType]
   list.push('cache-control', cacheControl)
   if (vary.length > 0) list.push('vary', vary.join(', '))
@@ -143,7 +167,10 @@ function isText(schema: NonNullable<Route['data']>): boolean {
   return (schema as { readonly type?: unknown }).type === 'string'
 }
 
-function writePlain(serialize: ((data: unknown) => string) | undefined, guessType: boolean): (data: unknown, headers: HeaderBlock) => string | Buffer {
+function writePlain(
+  serialize: ((data: unknown) => string) | undefined,
+  guessType: boolean,
+): (data: unknown, headers: HeaderBlock) => string | Buffer {
   return (data, headers) => {
     if (typeof data === 'string') {
       if (guessType) headers.set('content-type', 'text/plain; charset=utf-8')

@@ -1,6 +1,7 @@
 import type { HeaderList } from './security-headers.ts'
 
-const exposed = 'X-Request-ID, ETag, Location, Retry-After, RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset'
+const exposed =
+  'X-Request-ID, ETag, Location, Retry-After, RateLimit, RateLimit-Policy, RateLimit-Limit, RateLimit-Remaining, RateLimit-Reset'
 const allowedHeaders =
   'Authorization, Content-Type, Accept, Accept-Language, Idempotency-Key, X-Tenant-ID, X-Request-ID, If-Match, If-None-Match, traceparent, tracestate'
 
@@ -23,7 +24,10 @@ export interface CorsOptions {
 /** Exact matches only: no suffixes, no patterns, never `null`. Refuses `*` together with credentials. */
 export function createCors(options: CorsOptions): Cors {
   const any = options.corsOrigins.includes('*')
-  if (any && options.corsCredentials) throw new Error('FORGE_CORS_ORIGINS=* cannot go with FORGE_CORS_CREDENTIALS: every page on the web could act for a signed-in user')
+  if (any && options.corsCredentials)
+    throw new Error(
+      'FORGE_CORS_ORIGINS=* cannot go with FORGE_CORS_CREDENTIALS: every page on the web could act for a signed-in user',
+    )
   const maxAge = String(Math.trunc(options.corsMaxAgeMs / 1000))
   const entry = (origin: string): { answer: HeaderList; preflight: HeaderList } => {
     const base = ['access-control-allow-origin', origin]
@@ -33,7 +37,9 @@ export function createCors(options: CorsOptions): Cors {
       preflight: [...base, 'access-control-allow-headers', allowedHeaders, 'access-control-max-age', maxAge],
     }
   }
-  const entries = new Map(options.corsOrigins.filter((origin) => origin !== 'null').map((origin) => [origin, entry(origin)]))
+  const entries = new Map(
+    options.corsOrigins.filter((origin) => origin !== 'null').map((origin) => [origin, entry(origin)]),
+  )
   const wildcard = entries.get('*')
   const find = (origin: string): ReturnType<typeof entry> | undefined => wildcard ?? entries.get(origin)
   return {

@@ -56,20 +56,43 @@ export function docsRoutes(title: string, documentText: () => string): readonly 
   const html = page(title)
   return [
     route({
-      method: 'GET', url: '/openapi.json', id: 'getOpenApiDocument', summary: 'The OpenAPI document', access: 'public', hidden: true,
-      cacheControl: 'no-cache', plain: { contentType: 'application/json; charset=utf-8' }, data: Type.String(), handler: documentText,
+      method: 'GET',
+      url: '/openapi.json',
+      id: 'getOpenApiDocument',
+      summary: 'The OpenAPI document',
+      access: 'public',
+      hidden: true,
+      cacheControl: 'no-cache',
+      plain: { contentType: 'application/json; charset=utf-8' },
+      data: Type.String(),
+      handler: documentText,
     }),
     route({
-      method: 'GET', url: '/docs', id: 'getDocs', summary: 'The documentation page', access: 'public', hidden: true,
-      cacheControl: 'no-cache', plain: { contentType: 'text/html; charset=utf-8' }, data: Type.String(),
+      method: 'GET',
+      url: '/docs',
+      id: 'getDocs',
+      summary: 'The documentation page',
+      access: 'public',
+      hidden: true,
+      cacheControl: 'no-cache',
+      plain: { contentType: 'text/html; charset=utf-8' },
+      data: Type.String(),
       handler: () => reply(html, { headers: policy }),
     }),
     route({
-      method: 'GET', url: '/docs/:file', id: 'getDocsFile', summary: 'A file of the documentation page', access: 'public', hidden: true,
-      cacheControl: 'public, max-age=3600', plain: { contentType: 'application/octet-stream' },
-      params: Type.Object({ file: Type.String({ maxLength: 100 }) }), data: Type.Unknown(),
+      method: 'GET',
+      url: '/docs/:file',
+      id: 'getDocsFile',
+      summary: 'A file of the documentation page',
+      access: 'public',
+      hidden: true,
+      cacheControl: 'public, max-age=3600',
+      plain: { contentType: 'application/octet-stream' },
+      params: Type.Object({ file: Type.String({ maxLength: 100 }) }),
+      data: Type.Unknown(),
       handler: async ({ params: { file } }) => {
-        if (file === 'start.js') return reply<unknown>(start, { headers: { ...policy, 'content-type': 'text/javascript; charset=utf-8' } })
+        if (file === 'start.js')
+          return reply<unknown>(start, { headers: { ...policy, 'content-type': 'text/javascript; charset=utf-8' } })
         if (!Object.hasOwn(assets, file)) throw httpErrors.error('http.not_found')
         return reply<unknown>(await read(file), { headers: { ...policy, 'content-type': assets[file]! } })
       },

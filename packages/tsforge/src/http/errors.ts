@@ -37,12 +37,18 @@ const specs: Readonly<Record<HttpErrorCode, ErrorSpec>> = {
   },
   'http.target_malformed': {
     status: 400,
-    message: { en: 'The path or query of the request is malformed.', id: 'Path atau query permintaan tidak berbentuk benar.' },
+    message: {
+      en: 'The path or query of the request is malformed.',
+      id: 'Path atau query permintaan tidak berbentuk benar.',
+    },
     fix: 'Send an absolute path, percent-encoded as UTF-8.',
   },
   'http.body_malformed': {
     status: 400,
-    message: { en: 'The body is not acceptable JSON ({reason}).', id: 'Isi permintaan bukan JSON yang dapat diterima ({reason}).' },
+    message: {
+      en: 'The body is not acceptable JSON ({reason}).',
+      id: 'Isi permintaan bukan JSON yang dapat diterima ({reason}).',
+    },
     fix: 'Send one JSON document in UTF-8 without a byte order mark, duplicate names or excessive nesting.',
   },
   'http.not_found': {
@@ -57,7 +63,10 @@ const specs: Readonly<Record<HttpErrorCode, ErrorSpec>> = {
   },
   'http.not_acceptable': {
     status: 406,
-    message: { en: 'None of the accepted media types can be produced.', id: 'Tidak ada tipe media yang diterima dapat dihasilkan.' },
+    message: {
+      en: 'None of the accepted media types can be produced.',
+      id: 'Tidak ada tipe media yang diterima dapat dihasilkan.',
+    },
     fix: 'Send `Accept: application/json` or none at all.',
   },
   'http.receive_timeout': {
@@ -77,7 +86,10 @@ const specs: Readonly<Record<HttpErrorCode, ErrorSpec>> = {
   },
   'http.media_type_unsupported': {
     status: 415,
-    message: { en: 'The body must be application/json in UTF-8.', id: 'Isi permintaan harus application/json dalam UTF-8.' },
+    message: {
+      en: 'The body must be application/json in UTF-8.',
+      id: 'Isi permintaan harus application/json dalam UTF-8.',
+    },
     fix: 'Send `Content-Type: application/json`.',
   },
   'http.encoding_unsupported': {
@@ -87,12 +99,18 @@ const specs: Readonly<Record<HttpErrorCode, ErrorSpec>> = {
   },
   'http.expectation_failed': {
     status: 417,
-    message: { en: 'The Expect header asks for something unknown.', id: 'Header Expect meminta sesuatu yang tidak dikenal.' },
+    message: {
+      en: 'The Expect header asks for something unknown.',
+      id: 'Header Expect meminta sesuatu yang tidak dikenal.',
+    },
     fix: 'Send `Expect: 100-continue` or no Expect header.',
   },
   'http.validation_failed': {
     status: 422,
-    message: { en: 'The request does not match what this route takes.', id: 'Permintaan tidak sesuai dengan yang diterima rute ini.' },
+    message: {
+      en: 'The request does not match what this route takes.',
+      id: 'Permintaan tidak sesuai dengan yang diterima rute ini.',
+    },
     fix: 'Correct each entry of meta.fields.',
   },
   'http.headers_too_large': {
@@ -102,12 +120,18 @@ const specs: Readonly<Record<HttpErrorCode, ErrorSpec>> = {
   },
   'http.overloaded': {
     status: 503,
-    message: { en: 'The service is busy. Please try again soon.', id: 'Layanan sedang sibuk. Silakan coba lagi sebentar lagi.' },
+    message: {
+      en: 'The service is busy. Please try again soon.',
+      id: 'Layanan sedang sibuk. Silakan coba lagi sebentar lagi.',
+    },
     fix: 'Wait for Retry-After, then try again with growing pauses.',
   },
   'http.timeout': {
     status: 503,
-    message: { en: 'The request could not be finished in time.', id: 'Permintaan tidak dapat diselesaikan tepat waktu.' },
+    message: {
+      en: 'The request could not be finished in time.',
+      id: 'Permintaan tidak dapat diselesaikan tepat waktu.',
+    },
     fix: 'Try again; make writes repeatable with an Idempotency-Key.',
   },
   'access.unauthenticated': {

@@ -138,7 +138,8 @@ export class Exchange implements Expiring {
           const tag = own?.['etag'] ?? route.tag(text)
           if (own?.['etag'] === undefined) headers.list.push('etag', tag)
           const known = this.req.headers['if-none-match']
-          if (known !== undefined && noneMatches(known, tag)) return this.#send(304, headers.withoutContent(), undefined)
+          if (known !== undefined && noneMatches(known, tag))
+            return this.#send(304, headers.withoutContent(), undefined)
         }
         body = route.enveloped ? `{"success":true,"data":${text as string},"request_id":"${this.id}"}` : text
       } else headers = headers.withoutContent()
@@ -151,7 +152,11 @@ export class Exchange implements Expiring {
   /** Answers an error; logs it when nobody could have expected it. */
   fail(thrown: unknown): void {
     if (this.answered) {
-      if (!(thrown instanceof ForgeError)) this.site.log.warn({ err: thrown, request_id: this.id, route: this.route.template }, 'request failed after it was answered')
+      if (!(thrown instanceof ForgeError))
+        this.site.log.warn(
+          { err: thrown, request_id: this.id, route: this.route.template },
+          'request failed after it was answered',
+        )
       return
     }
     // A handler that gave up because its caller had gone is no failure.
@@ -161,12 +166,20 @@ export class Exchange implements Expiring {
       return this.#handOver()
     }
     this.#report(thrown)
-    const failure = renderFailure(thrown, { i18n: this.site.i18n, locale: this.unit.locale, requestId: this.id, problem: this.wanted.problem, path: this.path })
+    const failure = renderFailure(thrown, {
+      i18n: this.site.i18n,
+      locale: this.unit.locale,
+      requestId: this.id,
+      problem: this.wanted.problem,
+      path: this.path,
+    })
     const headers = new HeaderBlock(this.route.errorHeaders)
     headers.list.push('content-type', failure.contentType, 'content-language', failure.language)
-    if (failure.retryAfterMs !== undefined) headers.list.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
+    if (failure.retryAfterMs !== undefined)
+      headers.list.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
     if (failure.headers !== undefined) headers.merge(failure.headers)
-    if (failure.status === 401 && failure.headers?.['www-authenticate'] === undefined) headers.list.push('www-authenticate', this.site.challenge)
+    if (failure.status === 401 && failure.headers?.['www-authenticate'] === undefined)
+      headers.list.push('www-authenticate', this.site.challenge)
     this.#send(failure.status, headers, failure.body)
   }
 
@@ -180,7 +193,13 @@ export class Exchange implements Expiring {
   #report(thrown: unknown): void {
     const forged = thrown instanceof ForgeError
     if (forged && thrown.status !== 500 && thrown.cause === undefined) return
-    const fields = { err: thrown, request_id: this.id, route: this.route.template, code: forged ? thrown.code : undefined, trace_id: this.unit.trace?.traceId }
+    const fields = {
+      err: thrown,
+      request_id: this.id,
+      route: this.route.template,
+      code: forged ? thrown.code : undefined,
+      trace_id: this.unit.trace?.traceId,
+    }
     if (!forged || thrown.status === 500) this.site.log.error(fields, 'request failed')
     else this.site.log.warn(fields, 'request refused')
   }

@@ -45,7 +45,11 @@ export function renderFailure(thrown: unknown, view: FailureView): Failure {
 }
 
 function envelope(error: ForgeError, message: string, view: FailureView): string {
-  return JSON.stringify({ success: false, error: { code: error.code, message, meta: error.meta }, request_id: view.requestId })
+  return JSON.stringify({
+    success: false,
+    error: { code: error.code, message, meta: error.meta },
+    request_id: view.requestId,
+  })
 }
 
 function problem(error: ForgeError, message: string, view: FailureView): string {

@@ -27,7 +27,14 @@ function isEmail(text: string): boolean {
   const at = text.lastIndexOf('@')
   if (at < 1 || at > 64) return false
   const host = text.slice(at + 1)
-  return text.slice(0, at).split('.').every((part) => localPart.test(part)) && host.includes('.') && isHostname(host)
+  return (
+    text
+      .slice(0, at)
+      .split('.')
+      .every((part) => localPart.test(part)) &&
+    host.includes('.') &&
+    isHostname(host)
+  )
 }
 
 function isUri(text: string): boolean {
@@ -37,8 +44,10 @@ function isUri(text: string): boolean {
 export const formats: Readonly<Record<string, (text: string) => boolean>> = {
   date: isDate,
   time: (text) => text.length <= 32 && timeShape.test(text),
-  'date-time': (text) => text.length <= 48 && /^[Tt ]$/.test(text[10] ?? '') && isDate(text.slice(0, 10)) && timeShape.test(text.slice(11)),
-  duration: (text) => text.length <= 64 && /^P(?!$)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$/.test(text),
+  'date-time': (text) =>
+    text.length <= 48 && /^[Tt ]$/.test(text[10] ?? '') && isDate(text.slice(0, 10)) && timeShape.test(text.slice(11)),
+  duration: (text) =>
+    text.length <= 64 && /^P(?!$)(\d+Y)?(\d+M)?(\d+W)?(\d+D)?(T(?=\d)(\d+H)?(\d+M)?(\d+S)?)?$/.test(text),
   email: isEmail,
   'idn-email': isEmail,
   hostname: isHostname,
@@ -50,7 +59,8 @@ export const formats: Readonly<Record<string, (text: string) => boolean>> = {
   uuid: (text) => /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/i.test(text),
   regex: (text) => {
     try {
-      return new RegExp(text, 'u') !== undefined
+      new RegExp(text, 'u')
+      return true
     } catch {
       return false
     }

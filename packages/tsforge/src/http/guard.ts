@@ -1,6 +1,6 @@
 import { anonymous, contextErrors } from '../kernel/context.ts'
 import type { Actor } from '../kernel/context.ts'
-import { ForgeError } from '../kernel/errors.ts'
+import type { ForgeError } from '../kernel/errors.ts'
 import { isUuid } from '../kernel/ids.ts'
 import { httpErrors } from './errors.ts'
 import type { Exchange } from './exchange.ts'
@@ -17,7 +17,10 @@ class RequestCredentials implements Credentials {
     if (header === undefined) this.authorization = undefined
     else {
       const space = header.indexOf(' ')
-      this.authorization = space === -1 ? { scheme: header.toLowerCase(), value: '' } : { scheme: header.slice(0, space).toLowerCase(), value: header.slice(space + 1).trim() }
+      this.authorization =
+        space === -1
+          ? { scheme: header.toLowerCase(), value: '' }
+          : { scheme: header.slice(0, space).toLowerCase(), value: header.slice(space + 1).trim() }
     }
   }
 
@@ -51,7 +54,12 @@ function authenticate(exchange: Exchange): Actor | Promise<Actor> {
   throw httpErrors.error('access.unauthenticated')
 }
 
-async function continueWith(exchange: Exchange, credentials: Credentials, pending: PromiseLike<Actor | undefined>, next: number): Promise<Actor> {
+async function continueWith(
+  exchange: Exchange,
+  credentials: Credentials,
+  pending: PromiseLike<Actor | undefined>,
+  next: number,
+): Promise<Actor> {
   let found = await pending
   for (let at = next; found === undefined && at < exchange.site.authenticators.length; at++) {
     found = await exchange.site.authenticators[at]!(credentials)

@@ -20,7 +20,19 @@ export interface PortableSettings {
 
 const schemaMaps = new Set(['properties', 'patternProperties', 'dependentSchemas'])
 const schemaLists = new Set(['allOf', 'anyOf', 'oneOf', 'prefixItems'])
-const singleSchemas = new Set(['items', 'additionalProperties', 'additionalItems', 'not', 'if', 'then', 'else', 'contains', 'propertyNames', 'unevaluatedItems', 'unevaluatedProperties'])
+const singleSchemas = new Set([
+  'items',
+  'additionalProperties',
+  'additionalItems',
+  'not',
+  'if',
+  'then',
+  'else',
+  'contains',
+  'propertyNames',
+  'unevaluatedItems',
+  'unevaluatedProperties',
+])
 
 export function isStandard(schema: AnySchema): schema is StandardJsonSchema {
   return '~standard' in schema
@@ -30,7 +42,8 @@ export function isStandard(schema: AnySchema): schema is StandardJsonSchema {
 export function jsonSchemaOf(schema: AnySchema, direction: 'input' | 'output'): JsonSchema {
   if (!isStandard(schema)) return schema as unknown as JsonSchema
   const { vendor, jsonSchema } = schema['~standard']
-  if (jsonSchema === undefined) throw new TypeError(`the ${vendor} schema carries no JSON Schema ("~standard".jsonSchema)`)
+  if (jsonSchema === undefined)
+    throw new TypeError(`the ${vendor} schema carries no JSON Schema ("~standard".jsonSchema)`)
   return jsonSchema[direction]({ target: 'draft-2020-12' })
 }
 
@@ -56,7 +69,10 @@ export function portable(schema: JsonSchema, settings: PortableSettings): Portab
       selfReferring = true
       return `${settings.refPrefix}Self`
     }
-    return settings.refPrefix + escapePointer(ref.replace(/^#\/(\$defs|definitions|components\/schemas)\//, '').replace(/^#/, ''))
+    return (
+      settings.refPrefix +
+      escapePointer(ref.replace(/^#\/(\$defs|definitions|components\/schemas)\//, '').replace(/^#/, ''))
+    )
   }
 
   function copy(node: unknown, closed: boolean): JsonSchema {
@@ -69,15 +85,27 @@ export function portable(schema: JsonSchema, settings: PortableSettings): Portab
       for (const [name, part] of Object.entries(definitions ?? {})) define(name, part)
     }
     for (const [key, value] of Object.entries(source)) {
-      if (value === undefined || key === '$schema' || key === '$id' || key === '$defs' || key === 'definitions' || key.startsWith('~')) continue
-      if (key === '$ref') out[key] = reference(String(value))
-      else if (schemaMaps.has(key)) out[key] = Object.fromEntries(Object.entries(value as object).map(([name, part]) => [name, copy(part, closed)]))
+      if (
+        value === undefined ||
+        key === '$schema' ||
+        key === '$id' ||
+        key === '$defs' ||
+        key === 'definitions' ||
+        key.startsWith('~')
+      )
+        continue
+      if (key === '$ref') out[key] = reference(value as string)
+      else if (schemaMaps.has(key))
+        out[key] = Object.fromEntries(Object.entries(value as object).map(([name, part]) => [name, copy(part, closed)]))
       else if (key === 'items' && Array.isArray(value)) tuple(out, value, source, closed)
-      else if (key === 'prefixItems' && settings.oldTuples === true) out['items'] = (value as unknown[]).map((part) => copy(part, closed))
+      else if (key === 'prefixItems' && settings.oldTuples === true)
+        out['items'] = (value as unknown[]).map((part) => copy(part, closed))
       else if (key === 'additionalItems' && Array.isArray(source['items'])) continue
-      else if (schemaLists.has(key)) out[key] = (value as unknown[]).map((part) => copy(part, closed && key !== 'allOf'))
+      else if (schemaLists.has(key))
+        out[key] = (value as unknown[]).map((part) => copy(part, closed && key !== 'allOf'))
       else if (singleSchemas.has(key)) {
-        if (key === 'items' && settings.oldTuples === true && Array.isArray(source['prefixItems'])) out['additionalItems'] = value
+        if (key === 'items' && settings.oldTuples === true && Array.isArray(source['prefixItems']))
+          out['additionalItems'] = value
         else out[key] = copy(value, closed)
       } else out[key] = typeof value === 'object' && value !== null ? structuredClone(value) : value
     }
@@ -85,7 +113,12 @@ export function portable(schema: JsonSchema, settings: PortableSettings): Portab
     return out
   }
 
-  function tuple(out: Record<string, unknown>, items: readonly unknown[], source: Record<string, unknown>, closed: boolean): void {
+  function tuple(
+    out: Record<string, unknown>,
+    items: readonly unknown[],
+    source: Record<string, unknown>,
+    closed: boolean,
+  ): void {
     const parts = items.map((part) => copy(part, closed))
     const rest = source['additionalItems']
     if (settings.oldTuples === true) {

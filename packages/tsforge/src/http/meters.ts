@@ -12,10 +12,22 @@ export class Meters {
 
   constructor(metrics: Metrics) {
     const labelNames = ['method', 'route', 'status']
-    this.#requests = metrics.counter('http_requests_total', { help: 'Requests answered, by method, route template and status class.', labelNames })
-    this.#durations = metrics.histogram('http_request_duration_seconds', { help: 'Time from the arrival of the headers to the answer.', labelNames, buckets: durationBuckets })
-    this.shed = metrics.counter('http_requests_shed_total', { help: 'Requests refused because the process was overloaded.' })
-    metrics.gauge('http_requests_in_flight', { help: 'Requests that have arrived and are not answered.', collect: () => this.inFlight })
+    this.#requests = metrics.counter('http_requests_total', {
+      help: 'Requests answered, by method, route template and status class.',
+      labelNames,
+    })
+    this.#durations = metrics.histogram('http_request_duration_seconds', {
+      help: 'Time from the arrival of the headers to the answer.',
+      labelNames,
+      buckets: durationBuckets,
+    })
+    this.shed = metrics.counter('http_requests_shed_total', {
+      help: 'Requests refused because the process was overloaded.',
+    })
+    metrics.gauge('http_requests_in_flight', {
+      help: 'Requests that have arrived and are not answered.',
+      collect: () => this.inFlight,
+    })
   }
 
   route(method: string, template: string): RouteMeter {
@@ -28,7 +40,13 @@ export class RouteMeter {
   readonly #durations: Histogram
   readonly #method: string
   readonly #route: string
-  readonly #series: ({ readonly count: CounterSeries; readonly time: HistogramSeries } | undefined)[] = [undefined, undefined, undefined, undefined, undefined]
+  readonly #series: ({ readonly count: CounterSeries; readonly time: HistogramSeries } | undefined)[] = [
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+    undefined,
+  ]
 
   constructor(requests: Counter, durations: Histogram, method: string, route: string) {
     this.#requests = requests

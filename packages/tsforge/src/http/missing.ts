@@ -20,7 +20,10 @@ interface Address {
  * Answers requests that no route took: 404, 405 with Allow, OPTIONS and preflights. Knows the addresses by a
  * router of its own, so that method and address are told apart by the same matching rules.
  */
-export function missingRoutes(site: Site, routes: readonly { readonly method: string; readonly url: string }[]): (request: FastifyRequest, reply: FastifyReply) => void {
+export function missingRoutes(
+  site: Site,
+  routes: readonly { readonly method: string; readonly url: string }[],
+): (request: FastifyRequest, reply: FastifyReply) => void {
   const methods = new Map<string, Set<string>>()
   for (const { method, url } of routes) {
     const known = methods.get(url) ?? new Set<string>()
@@ -34,7 +37,9 @@ export function missingRoutes(site: Site, routes: readonly { readonly method: st
   for (const url of methods.keys()) {
     // One pattern may be written with different parameter names for different methods.
     const key = url.replace(/:[A-Za-z0-9_]+/g, ':')
-    const same = [...methods].filter(([other]) => other.replace(/:[A-Za-z0-9_]+/g, ':') === key).flatMap(([, list]) => [...list])
+    const same = [...methods]
+      .filter(([other]) => other.replace(/:[A-Za-z0-9_]+/g, ':') === key)
+      .flatMap(([, list]) => [...list])
     if (addresses.has(key)) continue
     const address: Address = { allow: [...new Set(same)].join(', '), route: compileMissing(site, url, () => undefined) }
     addresses.set(key, address)
@@ -45,11 +50,14 @@ export function missingRoutes(site: Site, routes: readonly { readonly method: st
   return (request, reply) => {
     if (isBeyondLast(request.raw.socket)) return
     const { method = '', url = '' } = request.raw
-    const address = url.startsWith('/') ? (router.find('GET' as HTTPMethod, url)?.store as Address | undefined) : undefined
+    const address = url.startsWith('/')
+      ? (router.find('GET' as HTTPMethod, url)?.store as Address | undefined)
+      : undefined
     const exchange = new Exchange(site, address?.route ?? nowhere, request, reply)
     try {
       checkFraming(exchange)
-      if (method === 'OPTIONS' && (address !== undefined || url === '*')) return exchange.succeed(options(exchange, address))
+      if (method === 'OPTIONS' && (address !== undefined || url === '*'))
+        return exchange.succeed(options(exchange, address))
       if (address === undefined) throw httpErrors.error('http.not_found')
       throw httpErrors.error('http.method_not_allowed', { meta: { method }, headers: { allow: address.allow } })
     } catch (error) {
@@ -62,7 +70,11 @@ export function missingRoutes(site: Site, routes: readonly { readonly method: st
     const { origin, 'access-control-request-method': wanted } = exchange.req.headers
     const preflight = origin === undefined || wanted === undefined ? undefined : site.cors.preflight(origin)
     if (preflight === undefined) return noContent({ headers: { allow } })
-    const headers: Record<string, string> = { allow, 'access-control-allow-methods': allow, vary: 'access-control-request-method, access-control-request-headers' }
+    const headers: Record<string, string> = {
+      allow,
+      'access-control-allow-methods': allow,
+      vary: 'access-control-request-method, access-control-request-headers',
+    }
     for (let at = 2; at < preflight.length; at += 2) headers[preflight[at]!] = preflight[at + 1]!
     return noContent({ headers })
   }

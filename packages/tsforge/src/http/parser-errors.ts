@@ -24,7 +24,10 @@ export function parserErrors(site: Site): (error: Error & { code?: string }, soc
   const meter = site.meters.route('', '')
   return (error, socket) => {
     if (error.code === 'ECONNRESET' || !socket.writable) return void socket.destroy()
-    const failure = httpErrors.error(codes[error.code ?? ''] ?? 'http.request_malformed', error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW' ? { meta: { limit: 16_384 } } : {})
+    const failure = httpErrors.error(
+      codes[error.code ?? ''] ?? 'http.request_malformed',
+      error.code === 'HPE_CHUNK_EXTENSIONS_OVERFLOW' ? { meta: { limit: 16_384 } } : {},
+    )
     if (isBeyondLast(socket)) return void socket.destroySoon()
     const [current, ...others] = inFlight(socket)
     if (current === undefined) return refuse(site, meter, socket, failure)
@@ -47,9 +50,25 @@ export function parserErrors(site: Site): (error: Error & { code?: string }, soc
 /** Writes an answer straight to a connection that has no request. */
 export function refuse(site: Site, meter: RouteMeter, socket: Socket, failure: Error, method = ''): void {
   const requestId = newRequestId()
-  const { status, body, contentType, language, headers } = renderFailure(failure, { i18n: site.i18n, locale: site.defaultLocale, requestId, problem: false, path: '' })
-  const lines = [`HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`, `date: ${new Date(site.clock.now()).toUTCString()}`, 'connection: close']
-  lines.push(`content-type: ${contentType}`, `content-language: ${language}`, `content-length: ${Buffer.byteLength(body)}`, `x-request-id: ${requestId}`, 'cache-control: no-store')
+  const { status, body, contentType, language, headers } = renderFailure(failure, {
+    i18n: site.i18n,
+    locale: site.defaultLocale,
+    requestId,
+    problem: false,
+    path: '',
+  })
+  const lines = [
+    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `date: ${new Date(site.clock.now()).toUTCString()}`,
+    'connection: close',
+  ]
+  lines.push(
+    `content-type: ${contentType}`,
+    `content-language: ${language}`,
+    `content-length: ${Buffer.byteLength(body)}`,
+    `x-request-id: ${requestId}`,
+    'cache-control: no-store',
+  )
   for (let at = 0; at < site.security.length; at += 2) lines.push(`${site.security[at]!}: ${site.security[at + 1]!}`)
   for (const [name, value] of Object.entries(headers ?? {})) lines.push(`${name}: ${value}`)
   const ip = clientAddress({ socket, headers: {} } as never, { hops: 0, blocks: undefined })
@@ -57,6 +76,20 @@ export function refuse(site: Site, meter: RouteMeter, socket: Socket, failure: E
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
   meter.record(status, 0)
   site.sink.write(
-    accessLine({ now: site.clock.now(), method, route: '', path: '', status, durationMs: 0, bytes: body.length, ip, requestId, actorId: null, tenantId: null, traceId: undefined, aborted: false }),
+    accessLine({
+      now: site.clock.now(),
+      method,
+      route: '',
+      path: '',
+      status,
+      durationMs: 0,
+      bytes: body.length,
+      ip,
+      requestId,
+      actorId: null,
+      tenantId: null,
+      traceId: undefined,
+      aborted: false,
+    }),
   )
 }

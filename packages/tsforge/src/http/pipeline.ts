@@ -34,7 +34,8 @@ function checkRequest(exchange: Exchange): void {
     site.meters.shed.add()
     throw httpErrors.error('http.overloaded', { retryAfterMs: 1000 + Math.random() * 4000 })
   }
-  if (!(route.mediaType === 'application/json' ? wanted.json : wanted.accepts(route.mediaType))) throw httpErrors.error('http.not_acceptable')
+  if (!(route.mediaType === 'application/json' ? wanted.json : wanted.accepts(route.mediaType)))
+    throw httpErrors.error('http.not_acceptable')
   if (exchange.hasBody && req.method === 'GET') throw httpErrors.error('http.request_malformed')
 }
 
@@ -131,7 +132,8 @@ function invoke(exchange: Exchange, rawBody: unknown, nodes: number): void {
   let body: unknown
   if (route.takesBody) body = route.body!.check(rawBody === undefined ? missing(exchange) : rawBody, unit.locale, nodes)
   else if (rawBody !== undefined) route.body!.check(rawBody, unit.locale, nodes)
-  const params = route.params === undefined ? undefined : checkParams(route.params, request.params as Query, unit.locale)
+  const params =
+    route.params === undefined ? undefined : checkParams(route.params, request.params as Query, unit.locale)
   const query = route.query === undefined ? undefined : checkQuery(route.query, request.query as Query, unit.locale)
   if (isPromise(body) || isPromise(params) || isPromise(query)) {
     exchange.wait()

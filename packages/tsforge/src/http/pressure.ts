@@ -30,7 +30,8 @@ export class Pressure {
     // constrainedMemory() is 0 or absurdly large where no container limits it.
     const container = process.constrainedMemory()
     const limited = container > 0 && container < Number.MAX_SAFE_INTEGER
-    this.#rssLimit = options.shedRssBytes > 0 ? options.shedRssBytes : limited ? container * 0.95 : Number.POSITIVE_INFINITY
+    this.#rssLimit =
+      options.shedRssBytes > 0 ? options.shedRssBytes : limited ? container * 0.95 : Number.POSITIVE_INFINITY
   }
 
   start(clock: Clock): void {
@@ -39,7 +40,11 @@ export class Pressure {
     this.#timer = clock.every(sampleEveryMs, () => {
       const now = clock.monotonic()
       const heap = getHeapStatistics()
-      this.judge({ delayMs: now - expected, heapPercent: (heap.used_heap_size / heap.heap_size_limit) * 100, rssBytes: process.memoryUsage.rss() })
+      this.judge({
+        delayMs: now - expected,
+        heapPercent: (heap.used_heap_size / heap.heap_size_limit) * 100,
+        rssBytes: process.memoryUsage.rss(),
+      })
       expected = now + sampleEveryMs
     })
   }
@@ -47,7 +52,9 @@ export class Pressure {
   /** Takes one sample; public so that the rule can be tried without a loaded machine. */
   judge(load: Load): void {
     const { shedding, shedDelayMs, shedHeapPercent } = this.#options
-    this.high = shedding && (load.delayMs >= shedDelayMs || load.heapPercent >= shedHeapPercent || load.rssBytes >= this.#rssLimit)
+    this.high =
+      shedding &&
+      (load.delayMs >= shedDelayMs || load.heapPercent >= shedHeapPercent || load.rssBytes >= this.#rssLimit)
   }
 
   stop(): void {

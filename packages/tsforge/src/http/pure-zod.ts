@@ -3,12 +3,41 @@ import type { StandardJsonSchema } from './route.ts'
 /** Zod's inside as far as it says whether a schema does more than its JSON Schema. */
 interface ZodDef {
   readonly type?: string
-  readonly checks?: readonly { readonly _zod?: { readonly def?: { readonly check?: string; readonly format?: string } } }[]
+  readonly checks?: readonly {
+    readonly _zod?: { readonly def?: { readonly check?: string; readonly format?: string } }
+  }[]
   readonly [key: string]: unknown
 }
 
-const plainTypes = new Set(['string', 'number', 'int', 'boolean', 'null', 'any', 'unknown', 'never', 'object', 'array', 'tuple', 'record', 'enum', 'literal', 'union', 'optional', 'nullable', 'readonly'])
-const plainChecks = new Set(['min_length', 'max_length', 'length_equals', 'greater_than', 'less_than', 'multiple_of', 'number_format'])
+const plainTypes = new Set([
+  'string',
+  'number',
+  'int',
+  'boolean',
+  'null',
+  'any',
+  'unknown',
+  'never',
+  'object',
+  'array',
+  'tuple',
+  'record',
+  'enum',
+  'literal',
+  'union',
+  'optional',
+  'nullable',
+  'readonly',
+])
+const plainChecks = new Set([
+  'min_length',
+  'max_length',
+  'length_equals',
+  'greater_than',
+  'less_than',
+  'multiple_of',
+  'number_format',
+])
 const plainFormats = new Set(['regex', 'uuid', 'email', 'starts_with', 'ends_with', 'includes'])
 
 /**
@@ -30,7 +59,14 @@ function isPure(schema: unknown, seen: Set<unknown>): boolean {
     const { check: kind, format } = check._zod?.def ?? {}
     if (kind === 'string_format' ? !plainFormats.has(format ?? '') : !plainChecks.has(kind ?? '')) return false
   }
-  const children: unknown[] = [def['element'], def['innerType'], def['valueType'], def['keyType'], def['rest'], def['catchall']]
+  const children: unknown[] = [
+    def['element'],
+    def['innerType'],
+    def['valueType'],
+    def['keyType'],
+    def['rest'],
+    def['catchall'],
+  ]
   for (const list of [def['options'], def['items'], def['shape']]) {
     if (typeof list === 'object' && list !== null) children.push(...Object.values(list))
   }

@@ -20,8 +20,12 @@ export type AnySchema = TSchema | StandardJsonSchema
 
 /** The type that a handler sees for a schema. */
 export type Infer<S> = S extends { readonly '~standard': { readonly types?: infer T } }
-  ? NonNullable<T> extends { readonly output: infer O } ? O : unknown
-  : S extends TSchema ? Static<S> : undefined
+  ? NonNullable<T> extends { readonly output: infer O }
+    ? O
+    : unknown
+  : S extends TSchema
+    ? Static<S>
+    : undefined
 
 /**
  * Who may call a route. `public`: anybody. `authenticated`: any signed-in actor. Anything else is a permission

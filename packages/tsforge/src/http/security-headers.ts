@@ -10,14 +10,22 @@ export const docsPolicy =
 /** The security headers of a route policy, computed once at boot. */
 export function securityHeaders(policy: string, hsts: boolean): HeaderList {
   const headers = [
-    'content-security-policy', policy,
-    'x-content-type-options', 'nosniff',
-    'x-frame-options', 'DENY',
-    'referrer-policy', 'no-referrer',
-    'permissions-policy', 'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
-    'cross-origin-opener-policy', 'same-origin',
-    'cross-origin-resource-policy', 'same-origin',
-    'x-permitted-cross-domain-policies', 'none',
+    'content-security-policy',
+    policy,
+    'x-content-type-options',
+    'nosniff',
+    'x-frame-options',
+    'DENY',
+    'referrer-policy',
+    'no-referrer',
+    'permissions-policy',
+    'camera=(), geolocation=(), microphone=(), payment=(), usb=()',
+    'cross-origin-opener-policy',
+    'same-origin',
+    'cross-origin-resource-policy',
+    'same-origin',
+    'x-permitted-cross-domain-policies',
+    'none',
   ]
   if (hsts) headers.push('strict-transport-security', 'max-age=31536000; includeSubDomains')
   return headers

@@ -50,7 +50,9 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   let made: OpenApiDocument | undefined
   const document = (): OpenApiDocument => (made ??= openApiDocument(settings, routes))
   let text: string | undefined
-  const all = options.docs ? [...routes, ...docsRoutes(settings.app.name, () => (text ??= JSON.stringify(document())))] : routes
+  const all = options.docs
+    ? [...routes, ...docsRoutes(settings.app.name, () => (text ??= JSON.stringify(document())))]
+    : routes
   checkRoutes(settings, all)
   let closing = false
   const site = createSite(settings, () => closing)
@@ -68,7 +70,12 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   for (const route of all) {
     const method = route.method === 'GET' ? ['GET', 'HEAD'] : route.method
     try {
-      app.route({ method, url: route.url, exposeHeadRoute: false, handler: pipeline(site, compileRoute(site, validators, route)) })
+      app.route({
+        method,
+        url: route.url,
+        exposeHeadRoute: false,
+        handler: pipeline(site, compileRoute(site, validators, route)),
+      })
     } catch (error) {
       throw new Error(`${route.method} ${route.url}: ${(error as Error).message}`, { cause: error })
     }
@@ -116,7 +123,14 @@ async function stopAccepting(server: FastifyInstance['server'], sockets: Readonl
 function createFastify(site: Site, routes: readonly Route[]): FastifyInstance {
   const { options } = site
   // Longer than anything legal takes: what moves no byte for so long is a caller who does not read.
-  const silenceMs = 2 * Math.max(options.receiveTimeoutMs, options.keepAliveMs, options.requestTimeoutMs, ...routes.map((route) => route.limits?.timeoutMs ?? 0))
+  const silenceMs =
+    2 *
+    Math.max(
+      options.receiveTimeoutMs,
+      options.keepAliveMs,
+      options.requestTimeoutMs,
+      ...routes.map((route) => route.limits?.timeoutMs ?? 0),
+    )
   const badTarget = compileMissing(site, '', () => undefined)
   const app = fastify({
     logger: false,
@@ -146,7 +160,8 @@ function createFastify(site: Site, routes: readonly Route[]): FastifyInstance {
     },
   } as never) as unknown as FastifyInstance
   // The pipeline reads bodies itself, after it knows who is asking.
-  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE']) app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
+  for (const method of ['POST', 'PUT', 'PATCH', 'DELETE'])
+    app.addHttpMethod(method, { hasBody: false, overrideExisting: true })
   return app
 }
 
@@ -161,7 +176,18 @@ const continues = new WeakSet<IncomingMessage>()
 function refuseProtocols(site: Site, app: FastifyInstance): void {
   const { server } = app
   const meter = site.meters.route('CONNECT', '')
-  server.on('connect', (_req, socket) => refuse(site, meter, socket as Socket, httpErrors.error('http.method_not_allowed', { meta: { method: 'CONNECT' }, headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' } }), 'CONNECT'))
+  server.on('connect', (_req, socket) =>
+    refuse(
+      site,
+      meter,
+      socket as Socket,
+      httpErrors.error('http.method_not_allowed', {
+        meta: { method: 'CONNECT' },
+        headers: { allow: 'GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS' },
+      }),
+      'CONNECT',
+    ),
+  )
   server.on('checkContinue', (req: IncomingMessage, res: ServerResponse) => {
     continues.add(req)
     server.emit('request', req, res)
@@ -194,7 +220,10 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
     challenge: challengeOf(settings),
     i18n,
     defaultLocale: i18n.negotiate(undefined),
-    security: securityHeaders(apiPolicy, options.hsts === 'on' || (options.hsts === 'auto' && app.environment === 'production')),
+    security: securityHeaders(
+      apiPolicy,
+      options.hsts === 'on' || (options.hsts === 'auto' && app.environment === 'production'),
+    ),
     draining: () => closing() || (isDraining?.() ?? false),
     wantsContinue: (req) => continues.has(req),
   }
@@ -202,7 +231,9 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
 
 /** WWW-Authenticate (RFC 9110 section 11.6.1) with every HTTP scheme that the app knows. */
 function challengeOf({ app, authenticators = [] }: HttpSettings): string {
-  const schemes = new Set(authenticators.filter(({ scheme }) => scheme['type'] === 'http').map(({ scheme }) => String(scheme['scheme'])))
+  const schemes = new Set(
+    authenticators.filter(({ scheme }) => scheme['type'] === 'http').map(({ scheme }) => String(scheme['scheme'])),
+  )
   if (schemes.size === 0) schemes.add('bearer')
   const realm = app.name.replace(/[^\x20-\x21\x23-\x5b\x5d-\x7e]/g, '')
   return [...schemes].map((name) => `${name.slice(0, 1).toUpperCase()}${name.slice(1)} realm="${realm}"`).join(', ')

@@ -1,19 +1,27 @@
 import type { Socket } from 'node:net'
-import type { Exchange } from './exchange.ts'
+
+/** A request that has not been answered, as its connection sees it. */
+export interface Unanswered {
+  readonly hasBody: boolean
+  bodyRead: boolean
+  closing: boolean
+  fail(error: Error): void
+  abandon(): void
+}
 
 const pending = Symbol('requests in flight')
 const last = Symbol('last answer sent')
-type Tracked = Socket & { [pending]?: Exchange[]; [last]?: true }
+type Tracked = Socket & { [pending]?: Unanswered[]; [last]?: true }
 
 /** Notes that `exchange` is in flight on its connection (several at once only when the caller pipelines). */
-export function track(socket: Socket, exchange: Exchange): void {
+export function track(socket: Socket, exchange: Unanswered): void {
   const tracked = socket as Tracked
   const list = tracked[pending]
   if (list === undefined) tracked[pending] = [exchange]
   else list.push(exchange)
 }
 
-export function settle(socket: Socket, exchange: Exchange): void {
+export function settle(socket: Socket, exchange: Unanswered): void {
   const list = (socket as Tracked)[pending]
   if (list === undefined) return
   if (list.length === 1 && list[0] === exchange) list.pop()
@@ -24,7 +32,7 @@ export function settle(socket: Socket, exchange: Exchange): void {
 }
 
 /** Unanswered requests of a connection, oldest first. */
-export function inFlight(socket: Socket): readonly Exchange[] {
+export function inFlight(socket: Socket): readonly Unanswered[] {
   return (socket as Tracked)[pending] ?? []
 }
 

@@ -1,8 +1,17 @@
+import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { anonymous } from '../kernel/context.ts'
 import type { Actor, RequestContext, TraceContext } from '../kernel/context.ts'
-import type { Exchange } from './exchange.ts'
 import type { Call } from './route.ts'
+
+/** The exchange behind a call, as far as a call looks at it. */
+export interface Behind {
+  readonly req: IncomingMessage
+  readonly unit: RequestUnit
+  readonly ip: string
+  readonly signal: AbortSignal
+  exposeRaw(): { readonly request: FastifyRequest; readonly reply: FastifyReply }
+}
 
 /** The context of one request. Its signal is made when somebody looks at it: most never do. */
 export class RequestUnit implements RequestContext {
@@ -12,9 +21,9 @@ export class RequestUnit implements RequestContext {
   locale: string
   trace: TraceContext | undefined
   wrote = false
-  readonly #exchange: Exchange
+  readonly #exchange: Behind
 
-  constructor(exchange: Exchange, requestId: string, locale: string, trace: TraceContext | undefined) {
+  constructor(exchange: Behind, requestId: string, locale: string, trace: TraceContext | undefined) {
     this.#exchange = exchange
     this.requestId = requestId
     this.locale = locale
@@ -32,9 +41,9 @@ export class RouteCall implements Call {
   readonly query: unknown
   readonly body: unknown
   readonly context: RequestUnit
-  readonly #exchange: Exchange
+  readonly #exchange: Behind
 
-  constructor(exchange: Exchange, params: unknown, query: unknown, body: unknown) {
+  constructor(exchange: Behind, params: unknown, query: unknown, body: unknown) {
     this.#exchange = exchange
     this.context = exchange.unit
     this.params = params

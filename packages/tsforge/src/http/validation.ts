@@ -24,7 +24,17 @@ export interface Validator {
 }
 
 function createAjv(allErrors: boolean): Ajv2020 {
-  const ajv = new Ajv2020({ allErrors, strict: false, coerceTypes: false, removeAdditional: false, useDefaults: true, messages: false, validateSchema: false, addUsedSchema: false, verbose: true })
+  const ajv = new Ajv2020({
+    allErrors,
+    strict: false,
+    coerceTypes: false,
+    removeAdditional: false,
+    useDefaults: true,
+    messages: false,
+    validateSchema: false,
+    addUsedSchema: false,
+    verbose: true,
+  })
   for (const [name, validate] of Object.entries(formats)) ajv.addFormat(name, validate)
   return ajv
 }
@@ -65,7 +75,8 @@ function toFaults(errors: readonly ErrorObject[], place: FieldFault['in'], local
   const faults: FieldFault[] = []
   for (const error of errors) {
     // A branch's own faults say more than "matches none of the branches", unless there are no others.
-    if ((error.keyword === 'anyOf' || error.keyword === 'oneOf' || error.keyword === 'if') && errors.length > 1) continue
+    if ((error.keyword === 'anyOf' || error.keyword === 'oneOf' || error.keyword === 'if') && errors.length > 1)
+      continue
     const path = pointerOf(error)
     const fault: FieldFault = { in: place, path, ...describeFault(error.keyword, ruleValue(error), locale) }
     const key = `${path}\0${fault.code}\0${fault.message}`
@@ -99,7 +110,9 @@ type Outcome = { readonly value: unknown; readonly issues?: undefined } | { read
 
 function refined(schema: StandardJsonSchema, value: unknown, place: FieldFault['in']): unknown {
   const outcome = schema['~standard'].validate(value)
-  return outcome instanceof Promise ? outcome.then((settled: unknown) => unwrap(settled as Outcome, place)) : unwrap(outcome as Outcome, place)
+  return outcome instanceof Promise
+    ? outcome.then((settled: unknown) => unwrap(settled as Outcome, place))
+    : unwrap(outcome as Outcome, place)
 }
 
 function unwrap(outcome: Outcome, place: FieldFault['in']): unknown {
@@ -107,7 +120,14 @@ function unwrap(outcome: Outcome, place: FieldFault['in']): unknown {
   throw failed(
     outcome.issues.slice(0, maxFaults).map((issue) => ({
       in: place,
-      path: (issue.path ?? []).map((part) => `/${String(typeof part === 'object' ? part.key : part).replaceAll('~', '~0').replaceAll('/', '~1')}`).join(''),
+      path: (issue.path ?? [])
+        .map(
+          (part) =>
+            `/${String(typeof part === 'object' ? part.key : part)
+              .replaceAll('~', '~0')
+              .replaceAll('/', '~1')}`,
+        )
+        .join(''),
       code: 'invalid',
       message: issue.message,
     })),

@@ -26,7 +26,8 @@ export function answerValidator(document: OpenApiDocument): (answer: SeenAnswer)
   for (const [name, validate] of Object.entries(formats)) ajv.addFormat(name, validate)
   ajv.addSchema(document, 'openapi.json')
   const compiled = new Map<string, ValidateFunction>()
-  const at = (pointer: readonly string[]): unknown => pointer.reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], document)
+  const at = (pointer: readonly string[]): unknown =>
+    pointer.reduce<unknown>((node, key) => (node as Record<string, unknown> | undefined)?.[key], document)
   const follow = (pointer: readonly string[]): readonly string[] => {
     const ref = (at(pointer) as Response | undefined)?.$ref
     return ref === undefined ? pointer : ref.slice(2).split('/')
@@ -43,18 +44,25 @@ export function answerValidator(document: OpenApiDocument): (answer: SeenAnswer)
     const response = at(place) as Response
     const faults: string[] = []
     for (const [name, header] of Object.entries(response.headers ?? {})) {
-      const resolved = (header.$ref === undefined ? header : at(header.$ref.slice(2).split('/'))) as { readonly required?: boolean }
-      if (resolved.required === true && headers[name.toLowerCase()] === undefined) faults.push(`header ${name} is missing`)
+      const resolved = (header.$ref === undefined ? header : at(header.$ref.slice(2).split('/'))) as {
+        readonly required?: boolean
+      }
+      if (resolved.required === true && headers[name.toLowerCase()] === undefined)
+        faults.push(`header ${name} is missing`)
     }
     if (response.content === undefined) return body === '' ? faults : [...faults, `status ${status} must have no body`]
     if (method.toUpperCase() === 'HEAD') return faults
-    const type = String(headers['content-type'] ?? '').split(';')[0]!.trim()
-    if (!Object.hasOwn(response.content, type)) return [...faults, `content type "${type}" is not declared for status ${status}`]
+    const contentType = headers['content-type']
+    const type = typeof contentType === 'string' ? contentType.split(';')[0]!.trim() : ''
+    if (!Object.hasOwn(response.content, type))
+      return [...faults, `content type "${type}" is not declared for status ${status}`]
     if (!/[/+]json$/.test(type)) return faults
     const pointer = `#/${[...place, 'content', type, 'schema'].map((key) => encodeURIComponent(key.replaceAll('~', '~0').replaceAll('/', '~1'))).join('/')}`
     let validate = compiled.get(pointer)
     if (validate === undefined) compiled.set(pointer, (validate = ajv.compile({ $ref: `openapi.json${pointer}` })))
-    if (!validate(JSON.parse(body))) for (const error of validate.errors ?? []) faults.push(`body${error.instancePath} ${error.message ?? error.keyword} ${JSON.stringify(error.params)}`)
+    if (!validate(JSON.parse(body)))
+      for (const error of validate.errors ?? [])
+        faults.push(`body${error.instancePath} ${error.message ?? error.keyword} ${JSON.stringify(error.params)}`)
     return faults
   }
 }

@@ -17,7 +17,8 @@ export class Components {
   add(schema: AnySchema, direction: 'input' | 'output'): JsonSchema {
     const { root, defs } = portable(jsonSchemaOf(schema, direction), { refPrefix: prefix, closed: true })
     for (const [name, part] of Object.entries(defs)) {
-      if (!/^[A-Za-z0-9._-]+$/.test(name)) throw new Error(`the schema name "${name}" may only have letters, digits, dots, dashes and underscores`)
+      if (!/^[A-Za-z0-9._-]+$/.test(name))
+        throw new Error(`the schema name "${name}" may only have letters, digits, dots, dashes and underscores`)
       const known = this.schemas[name]
       if (known === undefined) this.schemas[name] = part
       else if (!isDeepStrictEqual(known, part)) throw new Error(`two different schemas are called "${name}"`)
@@ -28,6 +29,8 @@ export class Components {
   /** Follows a reference into the components. */
   resolve(schema: JsonSchema): JsonSchema {
     const ref = schema['$ref']
-    return typeof ref === 'string' && ref.startsWith(prefix) ? (this.schemas[decodeURIComponent(ref.slice(prefix.length))] ?? schema) : schema
+    return typeof ref === 'string' && ref.startsWith(prefix)
+      ? (this.schemas[decodeURIComponent(ref.slice(prefix.length))] ?? schema)
+      : schema
   }
 }

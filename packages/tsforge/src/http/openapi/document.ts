@@ -13,7 +13,7 @@ import { errorResponses, errorSchemas, specsOf } from './errors.ts'
 export type OpenApiDocument = Readonly<Record<string, unknown>>
 
 /**
- * OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.1) from the very schemas that validate and serialize: the
+ * OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0) from the very schemas that validate and serialize: the
  * envelope, errors with their codes, parameters and security included. Throws when two schemas share a name
  * or a route names an unknown error code.
  */
@@ -27,13 +27,18 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
     if (route.hidden === true) continue
     for (const tag of route.tags ?? []) tags.add(tag)
     try {
-      ;(paths[openApiPath(route.url)] ??= {})[route.method.toLowerCase()] = operation(route, components, specs, Object.keys(schemes))
+      ;(paths[openApiPath(route.url)] ??= {})[route.method.toLowerCase()] = operation(
+        route,
+        components,
+        specs,
+        Object.keys(schemes),
+      )
     } catch (error) {
       throw new Error(`${route.method} ${route.url}: ${(error as Error).message}`, { cause: error })
     }
   }
   return {
-    openapi: '3.1.1',
+    openapi: '3.1.0',
     info: { title: settings.app.name, version: settings.app.version },
     servers: [{ url: settings.options.publicUrl ?? '/' }],
     tags: [...tags].map((name) => ({ name })),
@@ -42,11 +47,25 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
       schemas: components.schemas,
       securitySchemes: schemes,
       parameters: {
-        TenantId: { name: 'X-Tenant-ID', in: 'header', description: 'The tenant to work in. Default: the one that the credential names.', schema: { type: 'string', format: 'uuid' } },
-        IfNoneMatch: { name: 'If-None-Match', in: 'header', description: 'An ETag; 304 when the data is still the same.', schema: { type: 'string' } },
+        TenantId: {
+          name: 'X-Tenant-ID',
+          in: 'header',
+          description: 'The tenant to work in. Default: the one that the credential names.',
+          schema: { type: 'string', format: 'uuid' },
+        },
+        IfNoneMatch: {
+          name: 'If-None-Match',
+          in: 'header',
+          description: 'An ETag; 304 when the data is still the same.',
+          schema: { type: 'string' },
+        },
       },
       headers: {
-        RequestId: { description: 'Names this request in logs and support cases.', required: true, schema: { type: 'string' } },
+        RequestId: {
+          description: 'Names this request in logs and support cases.',
+          required: true,
+          schema: { type: 'string' },
+        },
         ETag: { description: 'Changes when and only when `data` does.', schema: { type: 'string' } },
         RetryAfter: { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
       },
@@ -69,8 +88,16 @@ export function openApiPath(url: string): string {
   return url.replace(/:([A-Za-z0-9_]+)(\([^/]*\))?\??/g, '{$1}').replace(/\*$/, '{wildcard}')
 }
 
-function operation(route: Route, components: Components, specs: ReadonlyMap<string, ErrorSpec>, schemes: readonly string[]): unknown {
-  const body = route.body === undefined ? undefined : { required: true, content: { 'application/json': { schema: components.add(route.body, 'input') } } }
+function operation(
+  route: Route,
+  components: Components,
+  specs: ReadonlyMap<string, ErrorSpec>,
+  schemes: readonly string[],
+): unknown {
+  const body =
+    route.body === undefined
+      ? undefined
+      : { required: true, content: { 'application/json': { schema: components.add(route.body, 'input') } } }
   return {
     operationId: route.id,
     summary: route.summary,
@@ -80,7 +107,11 @@ function operation(route: Route, components: Components, specs: ReadonlyMap<stri
     ...(route.access !== 'public' && route.access !== 'authenticated' && { 'x-permission': route.access }),
     parameters: parameters(route, components),
     ...(body !== undefined && { requestBody: body }),
-    responses: { ...success(route, components), ...errorResponses(codesOf(route), specs), default: { $ref: '#/components/responses/Error' } },
+    responses: {
+      ...success(route, components),
+      ...errorResponses(codesOf(route), specs),
+      default: { $ref: '#/components/responses/Error' },
+    },
   }
 }
 
@@ -88,16 +119,27 @@ function parameters(route: Route, components: Components): unknown[] {
   const list: unknown[] = []
   const properties = (schema: Route['params']): { of: Record<string, JsonSchema>; required: readonly string[] } => {
     const root = schema === undefined ? {} : components.resolve(components.add(schema, 'input'))
-    return { of: (root['properties'] ?? {}) as Record<string, JsonSchema>, required: (root['required'] ?? []) as string[] }
+    return {
+      of: (root['properties'] ?? {}) as Record<string, JsonSchema>,
+      required: (root['required'] ?? []) as string[],
+    }
   }
-  const describe = (schema: JsonSchema): object => (typeof schema['description'] === 'string' ? { description: schema['description'] } : {})
+  const describe = (schema: JsonSchema): object =>
+    typeof schema['description'] === 'string' ? { description: schema['description'] } : {}
   const params = properties(route.params).of
   for (const name of paramNames(route.url)) {
     const schema = params[name] ?? { type: 'string' }
     list.push({ name: name === '*' ? 'wildcard' : name, in: 'path', required: true, ...describe(schema), schema })
   }
   const query = properties(route.query)
-  for (const [name, schema] of Object.entries(query.of)) list.push({ name, in: 'query', required: query.required.includes(name) && !('default' in schema), ...describe(schema), schema })
+  for (const [name, schema] of Object.entries(query.of))
+    list.push({
+      name,
+      in: 'query',
+      required: query.required.includes(name) && !('default' in schema),
+      ...describe(schema),
+      schema,
+    })
   if (tenantModeOf(route) !== 'none') list.push({ $ref: '#/components/parameters/TenantId' })
   if (hasTag(route)) list.push({ $ref: '#/components/parameters/IfNoneMatch' })
   return list
@@ -109,7 +151,12 @@ function success(route: Route, components: Components): Record<string, unknown> 
   if (route.data === null) return { [status]: { description: 'Done; there is no body.', headers } }
   const data = components.add(route.data, 'output')
   const plain = route.plain !== undefined && route.plain !== false
-  const type = typeof route.plain === 'object' ? route.plain.contentType.split(';')[0]!.trim() : data['type'] === 'string' && plain ? 'text/plain' : 'application/json'
+  const type =
+    typeof route.plain === 'object'
+      ? route.plain.contentType.split(';')[0]!.trim()
+      : data['type'] === 'string' && plain
+        ? 'text/plain'
+        : 'application/json'
   const schema = plain
     ? data
     : {
@@ -135,7 +182,9 @@ function codesOf(route: Route): string[] {
   return [
     'http.request_malformed',
     'http.target_malformed',
-    ...(route.method === 'GET' ? [] : ['http.body_malformed', 'http.body_too_large', 'http.media_type_unsupported', 'http.encoding_unsupported']),
+    ...(route.method === 'GET'
+      ? []
+      : ['http.body_malformed', 'http.body_too_large', 'http.media_type_unsupported', 'http.encoding_unsupported']),
     ...(route.access === 'public' ? [] : ['access.unauthenticated']),
     ...(tenant === 'none' ? [] : ['tenant.invalid']),
     ...(tenant === 'required' ? ['tenant.required'] : []),

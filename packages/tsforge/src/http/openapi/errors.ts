@@ -18,7 +18,11 @@ export const errorSchemas: Readonly<Record<string, JsonSchema>> = {
         properties: {
           code: { type: 'string', description: 'Stable, for programs.' },
           message: { type: 'string', description: 'For people, in the language of Accept-Language.' },
-          meta: { type: 'object', description: 'Facts about this failure; `fields` lists what is wrong with the input.', properties: { fields: { type: 'array', items: { $ref: '#/components/schemas/FieldFault' } } } },
+          meta: {
+            type: 'object',
+            description: 'Facts about this failure; `fields` lists what is wrong with the input.',
+            properties: { fields: { type: 'array', items: { $ref: '#/components/schemas/FieldFault' } } },
+          },
         },
       },
       request_id: { type: 'string' },
@@ -62,21 +66,32 @@ export function specsOf(catalogues: readonly ErrorCatalogue[]): ReadonlyMap<stri
 }
 
 /** The responses of `codes`, one for each status, each code with an example of its own. */
-export function errorResponses(codes: readonly string[], specs: ReadonlyMap<string, ErrorSpec>): Record<string, unknown> {
+export function errorResponses(
+  codes: readonly string[],
+  specs: ReadonlyMap<string, ErrorSpec>,
+): Record<string, unknown> {
   const byStatus = new Map<number, [string, ErrorSpec][]>()
   for (const code of new Set(codes)) {
     const spec = specs.get(code)
     if (spec === undefined) throw new Error(`the error code "${code}" is in no catalogue`)
     byStatus.set(spec.status, [...(byStatus.get(spec.status) ?? []), [code, spec]])
   }
-  return Object.fromEntries([...byStatus].sort(([a], [b]) => a - b).map(([status, entries]) => [String(status), errorResponse(status, entries)]))
+  return Object.fromEntries(
+    [...byStatus]
+      .sort(([a], [b]) => a - b)
+      .map(([status, entries]) => [String(status), errorResponse(status, entries)]),
+  )
 }
 
 function errorResponse(status: number, entries: readonly (readonly [string, ErrorSpec])[]): unknown {
   const examples = Object.fromEntries(
     entries.map(([code, spec]) => {
       const message = typeof spec.message === 'string' ? spec.message : spec.message.en
-      const value = { success: false, error: { code, message: fill(message, undefined) }, request_id: '4f3c2b1a09f8e7d6c5b4a39281706f5e' }
+      const value = {
+        success: false,
+        error: { code, message: fill(message, undefined) },
+        request_id: '4f3c2b1a09f8e7d6c5b4a39281706f5e',
+      }
       return [code, { summary: message, ...(spec.fix !== undefined && { description: spec.fix }), value }]
     }),
   )

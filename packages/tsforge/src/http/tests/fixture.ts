@@ -18,7 +18,11 @@ export interface Lab {
   readonly lines: Record<string, unknown>[]
   readonly rawLines: string[]
   /** Entries of the application log. */
-  readonly logged: { readonly level: string; readonly fields: Readonly<Record<string, unknown>>; readonly message: string }[]
+  readonly logged: {
+    readonly level: string
+    readonly fields: Readonly<Record<string, unknown>>
+    readonly message: string
+  }[]
   readonly metrics: Metrics
 }
 
@@ -34,7 +38,8 @@ export async function lab(routes: readonly Route[], settings: LabSettings = {}):
   const rawLines: string[] = []
   const lines: Record<string, unknown>[] = []
   const logged: Lab['logged'] = []
-  const note = (level: string) => (fields: Readonly<Record<string, unknown>>, message: string) => void logged.push({ level, fields, message })
+  const note = (level: string) => (fields: Readonly<Record<string, unknown>>, message: string) =>
+    void logged.push({ level, fields, message })
   const log: Log = { ...silentLog, warn: note('warn'), error: note('error'), fatal: note('fatal') }
   const metrics = createMetrics()
   const http = await createHttp(

@@ -48,7 +48,18 @@ describe('parseJson', () => {
   })
 
   it('accepts colons, brackets, quotes and escapes inside of text, and harmless names', () => {
-    for (const value of [{ 'a:b': 'c:d [{"' }, { a: '\\', b: '\\"', c: '\\\\":' }, { constructor: 'Acme Ltd' }, { constructor: null, prototype: 1 }, '\u{1f600}', [], 0, null, { '': '' }, { a: '\u2028' }]) {
+    for (const value of [
+      { 'a:b': 'c:d [{"' },
+      { a: '\\', b: '\\"', c: '\\\\":' },
+      { constructor: 'Acme Ltd' },
+      { constructor: null, prototype: 1 },
+      '\u{1f600}',
+      [],
+      0,
+      null,
+      { '': '' },
+      { a: '\u2028' },
+    ]) {
       expect(parseJson(Buffer.from(JSON.stringify(value)), limits).value).toEqual(value)
     }
     expect(parseJson(Buffer.from('{"a":"\\ud83d\\ude00"}'), limits).value).toEqual({ a: '\u{1f600}' })
@@ -56,23 +67,65 @@ describe('parseJson', () => {
 })
 
 describe('bodies', () => {
-  const take = route({ method: 'POST', url: '/take', id: 'take', summary: 'Take', access: 'public', body: Type.Object({ a: Type.Optional(Type.Array(Type.Integer(), { maxItems: 200_000 })) }), data: null, handler: () => undefined as never })
-  const none = route({ method: 'POST', url: '/none', id: 'none', summary: 'None', access: 'public', data: null, handler: () => undefined as never })
-  const post = async (url: string, payload: string | Buffer, headers: Record<string, string>): Promise<[number, string | undefined]> => {
+  const take = route({
+    method: 'POST',
+    url: '/take',
+    id: 'take',
+    summary: 'Take',
+    access: 'public',
+    body: Type.Object({ a: Type.Optional(Type.Array(Type.Integer(), { maxItems: 200_000 })) }),
+    data: null,
+    handler: () => undefined as never,
+  })
+  const none = route({
+    method: 'POST',
+    url: '/none',
+    id: 'none',
+    summary: 'None',
+    access: 'public',
+    data: null,
+    handler: () => undefined as never,
+  })
+  const post = async (
+    url: string,
+    payload: string | Buffer,
+    headers: Record<string, string>,
+  ): Promise<[number, string | undefined]> => {
     const { http } = await lab([take, none])
     const answer = await http.inject({ method: 'POST', url, payload, headers })
     return [answer.statusCode, answer.statusCode === 204 ? undefined : (answer.json().error.code as string)]
   }
 
   it('must be uncompressed JSON in UTF-8', async () => {
-    for (const type of ['application/json', 'Application/JSON; charset=UTF-8', 'application/json;charset="utf-8"', 'application/merge-patch+json']) {
+    for (const type of [
+      'application/json',
+      'Application/JSON; charset=UTF-8',
+      'application/json;charset="utf-8"',
+      'application/merge-patch+json',
+    ]) {
       expect([type, ...(await post('/take', '{}', { 'content-type': type }))]).toEqual([type, 204, undefined])
     }
-    for (const type of ['text/plain', 'application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'application/json; charset=utf-16', 'application/xml', 'json', 'application/jsonx', '']) {
-      expect([type, ...(await post('/take', '{}', { 'content-type': type }))]).toEqual([type, 415, 'http.media_type_unsupported'])
+    for (const type of [
+      'text/plain',
+      'application/x-www-form-urlencoded',
+      'multipart/form-data; boundary=x',
+      'application/json; charset=utf-16',
+      'application/xml',
+      'json',
+      'application/jsonx',
+      '',
+    ]) {
+      expect([type, ...(await post('/take', '{}', { 'content-type': type }))]).toEqual([
+        type,
+        415,
+        'http.media_type_unsupported',
+      ])
     }
     for (const encoding of ['gzip', 'br', 'deflate', 'gzip, identity']) {
-      expect(await post('/take', '{}', { 'content-type': 'application/json', 'content-encoding': encoding })).toEqual([415, 'http.encoding_unsupported'])
+      expect(await post('/take', '{}', { 'content-type': 'application/json', 'content-encoding': encoding })).toEqual([
+        415,
+        'http.encoding_unsupported',
+      ])
     }
   })
 
@@ -87,7 +140,11 @@ describe('bodies', () => {
   it('list at most 50 faults, and one fault of a huge input', async () => {
     const { http } = await lab([take])
     const faults = async (count: number): Promise<number> => {
-      const answer = await http.inject({ method: 'POST', url: '/take', payload: { a: Array.from({ length: count }, () => 'x') } })
+      const answer = await http.inject({
+        method: 'POST',
+        url: '/take',
+        payload: { a: Array.from({ length: count }, () => 'x') },
+      })
       return (answer.json().error.meta.fields as unknown[]).length
     }
     expect([await faults(3), await faults(500), await faults(100_000)]).toEqual([3, 50, 1])

@@ -7,17 +7,35 @@ afterEach(closeLabs)
 
 const Note = Type.Object({ id: Type.String(), title: Type.String() })
 const getNote = route({
-  method: 'GET', url: '/notes/:id', id: 'getNote', summary: 'One note', access: 'public',
-  params: Type.Object({ id: Type.String() }), query: Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) }), data: Note,
+  method: 'GET',
+  url: '/notes/:id',
+  id: 'getNote',
+  summary: 'One note',
+  access: 'public',
+  params: Type.Object({ id: Type.String() }),
+  query: Type.Object({ limit: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) }),
+  data: Note,
   handler: ({ params, query }) => ({ id: params.id, title: `first ${query.limit ?? 'any'}`, passwordHash: 'secret' }),
 })
 const addNote = route({
-  method: 'POST', url: '/notes', id: 'addNote', summary: 'Add a note', access: 'public',
-  body: Type.Object({ title: Type.String({ minLength: 2, maxLength: 20 }), stars: Type.Optional(Type.Integer()) }), data: Note, status: 201,
+  method: 'POST',
+  url: '/notes',
+  id: 'addNote',
+  summary: 'Add a note',
+  access: 'public',
+  body: Type.Object({ title: Type.String({ minLength: 2, maxLength: 20 }), stars: Type.Optional(Type.Integer()) }),
+  data: Note,
+  status: 201,
   handler: async ({ body }) => created({ id: '1', title: body.title }, { location: '/notes/1' }),
 })
 const dropNote = route({
-  method: 'DELETE', url: '/notes/:id', id: 'dropNote', summary: 'Drop', access: 'public', params: Type.Object({ id: Type.String() }), data: null,
+  method: 'DELETE',
+  url: '/notes/:id',
+  id: 'dropNote',
+  summary: 'Drop',
+  access: 'public',
+  params: Type.Object({ id: Type.String() }),
+  data: null,
   handler: () => noContent(),
 })
 
@@ -33,7 +51,15 @@ describe('the answer', () => {
   })
 
   it('keeps status, location and headers of the handler', async () => {
-    const teapot = route({ method: 'GET', url: '/tea', id: 'tea', summary: 'Tea', access: 'public', data: Type.Object({}), handler: () => reply({}, { status: 203, headers: { 'Cache-Control': 'private', Vary: 'x-tea' } }) })
+    const teapot = route({
+      method: 'GET',
+      url: '/tea',
+      id: 'tea',
+      summary: 'Tea',
+      access: 'public',
+      data: Type.Object({}),
+      handler: () => reply({}, { status: 203, headers: { 'Cache-Control': 'private', Vary: 'x-tea' } }),
+    })
     const { http } = await lab([addNote, dropNote, teapot], { options: { corsOrigins: ['https://a.example'] } })
     const added = await http.inject({ method: 'POST', url: '/notes', payload: { title: 'hello' } })
     expect([added.statusCode, added.headers.location]).toEqual([201, '/notes/1'])
@@ -50,7 +76,10 @@ describe('the answer', () => {
     expect(first.body).not.toBe(second.body)
     expect(first.headers.etag).toMatch(/^"[\w-]{22}"$/)
     expect(second.headers.etag).toBe(first.headers.etag)
-    const again = await http.inject({ url: '/notes/7', headers: { 'if-none-match': `"x", W/${String(first.headers.etag)}` } })
+    const again = await http.inject({
+      url: '/notes/7',
+      headers: { 'if-none-match': `"x", W/${String(first.headers.etag)}` },
+    })
     expect([again.statusCode, again.body, again.headers.etag]).toEqual([304, '', first.headers.etag])
     const other = await http.inject({ url: '/notes/8', headers: { 'if-none-match': String(first.headers.etag) } })
     expect(other.statusCode).toBe(200)
@@ -66,7 +95,15 @@ describe('the answer', () => {
   })
 
   it('answers 500 internal when data does not fit its schema, and logs the reason once', async () => {
-    const broken = route({ method: 'GET', url: '/broken', id: 'broken', summary: 'Broken', access: 'public', data: Note, handler: () => ({}) as never })
+    const broken = route({
+      method: 'GET',
+      url: '/broken',
+      id: 'broken',
+      summary: 'Broken',
+      access: 'public',
+      data: Note,
+      handler: () => ({}) as never,
+    })
     const { http, logged } = await lab([broken])
     const answer = await http.inject('/broken')
     expect(answer.statusCode).toBe(500)
@@ -80,12 +117,22 @@ describe('the answer', () => {
 describe('validation', () => {
   it('reports every fault with place, code and sentence, unknown keys included', async () => {
     const { http } = await lab([addNote])
-    const answer = await http.inject({ method: 'POST', url: '/notes', payload: { title: 'x', stars: '5', is_admin: true } })
+    const answer = await http.inject({
+      method: 'POST',
+      url: '/notes',
+      payload: { title: 'x', stars: '5', is_admin: true },
+    })
     expect(answer.statusCode).toBe(422)
     expect(answer.json().error.code).toBe('http.validation_failed')
     expect(answer.json().error.meta.fields).toEqual(
       expect.arrayContaining([
-        { in: 'body', path: '/title', code: 'too_short', message: 'must have at least 2 characters', params: { limit: 2 } },
+        {
+          in: 'body',
+          path: '/title',
+          code: 'too_short',
+          message: 'must have at least 2 characters',
+          params: { limit: 2 },
+        },
         { in: 'body', path: '/stars', code: 'type', message: 'must be integer', params: { type: 'integer' } },
         { in: 'body', path: '/is_admin', code: 'unknown', message: 'is not known here' },
       ]),

@@ -8,10 +8,25 @@ import { statuses, wire } from './wire.ts'
 
 afterEach(closeLabs)
 
-const ping = route({ method: 'GET', url: '/ping', id: 'ping', summary: 'Ping', access: 'public', data: Type.Object({ ok: Type.Boolean() }), handler: () => ({ ok: true }) })
+const ping = route({
+  method: 'GET',
+  url: '/ping',
+  id: 'ping',
+  summary: 'Ping',
+  access: 'public',
+  data: Type.Object({ ok: Type.Boolean() }),
+  handler: () => ({ ok: true }),
+})
 const echo = route({
-  method: 'POST', url: '/echo', id: 'echo', summary: 'Echo', access: 'public', body: Type.Object({ text: Type.String({ maxLength: 100_000 }) }), data: Type.Object({ text: Type.String() }),
-  limits: { bodyBytes: 50_000 }, handler: ({ body }) => body,
+  method: 'POST',
+  url: '/echo',
+  id: 'echo',
+  summary: 'Echo',
+  access: 'public',
+  body: Type.Object({ text: Type.String({ maxLength: 100_000 }) }),
+  data: Type.Object({ text: Type.String() }),
+  limits: { bodyBytes: 50_000 },
+  handler: ({ body }) => body,
 })
 
 async function serve(settings: LabSettings = {}): Promise<Lab & { origin: string }> {
@@ -62,7 +77,8 @@ describe('requests that servers could read differently', () => {
     expect(statuses(await wire(origin, 'GET /ping HTTP/1.1\r\nHost: a\r\nExpect: a-pony\r\n\r\n'))).toEqual([417])
     const welcome = `POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nConnection: close\r\nContent-Type: application/json\r\nContent-Length: 12\r\n\r\n${body}`
     expect(statuses(await wire(origin, welcome))).toEqual([100, 200])
-    const tooLong = 'POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n'
+    const tooLong =
+      'POST /echo HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Type: application/json\r\nContent-Length: 99999999\r\n\r\n'
     expect(statuses(await wire(origin, tooLong, /\}$/))).toEqual([413])
   })
 })
@@ -79,17 +95,29 @@ describe('limits', () => {
   it('lets the caller of a too large body read the 413, announced or not', async () => {
     const { origin } = await serve()
     const text = JSON.stringify({ text: 'x'.repeat(200_000) })
-    const announced = await wire(origin, `POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`)
+    const announced = await wire(
+      origin,
+      `POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: ${text.length}\r\n\r\n${text}`,
+    )
     expect(statuses(announced)).toEqual([413])
     expect(announced).toContain('"limit":50000')
-    const chunked = await wire(origin, `POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`)
+    const chunked = await wire(
+      origin,
+      `POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n${text.length.toString(16)}\r\n${text}\r\n0\r\n\r\n`,
+    )
     expect(statuses(chunked)).toEqual([413])
     expect(chunked).toMatch(/connection: close/i)
   })
 
   it('writes one line of plain ASCII, whatever bytes the path has', async () => {
     const { origin, rawLines } = await serve()
-    await wire(origin, Buffer.from(`GET /"},{"level":"\\${'$'}{jndi:x}${'a'.repeat(5000)} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`, 'latin1'))
+    await wire(
+      origin,
+      Buffer.from(
+        `GET /"},{"level":"\\${'$'}{jndi:x}${'a'.repeat(5000)} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n`,
+        'latin1',
+      ),
+    )
     expect(rawLines).toHaveLength(1)
     expect(rawLines[0]).toMatch(/^\{[\x20-\x7e]*\}\n$/)
     expect(rawLines[0]!.length).toBeLessThan(2500)
@@ -99,7 +127,8 @@ describe('limits', () => {
 
   it('answers pipelined requests in order, each with its own id', async () => {
     const { origin } = await serve()
-    const one = (id: string, last = false): string => `GET /ping HTTP/1.1\r\nHost: a\r\nX-Request-ID: ${id}\r\n${last ? 'Connection: close\r\n' : ''}\r\n`
+    const one = (id: string, last = false): string =>
+      `GET /ping HTTP/1.1\r\nHost: a\r\nX-Request-ID: ${id}\r\n${last ? 'Connection: close\r\n' : ''}\r\n`
     const answer = await wire(origin, one('first') + one('second') + one('third', true))
     expect([...answer.matchAll(/x-request-id: (\w+)/g)].map((match) => match[1])).toEqual(['first', 'second', 'third'])
   })
@@ -130,14 +159,20 @@ describe('a handler', () => {
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => (arrive = resolve))
     const wait = route({
-      method: 'GET', url: '/wait', id: 'wait', summary: 'Wait', access: 'public', data: Type.Object({}),
-      handler: ({ signal }) => new Promise<object>((_resolve, reject) => {
-        signal.addEventListener('abort', () => {
-          aborted = true
-          reject(signal.reason as Error)
-        })
-        arrive()
-      }),
+      method: 'GET',
+      url: '/wait',
+      id: 'wait',
+      summary: 'Wait',
+      access: 'public',
+      data: Type.Object({}),
+      handler: ({ signal }) =>
+        new Promise<object>((_resolve, reject) => {
+          signal.addEventListener('abort', () => {
+            aborted = true
+            reject(signal.reason as Error)
+          })
+          arrive()
+        }),
     })
     const { http, lines, logged, metrics } = await lab([wait])
     const origin = await http.listen({ host: '127.0.0.1', port: 0 })
@@ -152,7 +187,12 @@ describe('a handler', () => {
 
   it('may take the reply into its own hands; the books are kept all the same', async () => {
     const stream = route({
-      method: 'GET', url: '/stream', id: 'stream', summary: 'Stream', access: 'public', data: null,
+      method: 'GET',
+      url: '/stream',
+      id: 'stream',
+      summary: 'Stream',
+      access: 'public',
+      data: null,
       handler: ({ raw: { reply } }) => {
         reply.hijack()
         reply.raw.writeHead(200, { 'content-type': 'text/event-stream', connection: 'close' })
@@ -170,7 +210,15 @@ describe('a handler', () => {
   })
 
   it('cannot split the answer with a header of its own', async () => {
-    const split = route({ method: 'GET', url: '/split', id: 'split', summary: 'Split', access: 'public', data: Type.Object({}), handler: () => reply({}, { headers: { 'x-a': 'b\r\nset-cookie: c=d' } }) })
+    const split = route({
+      method: 'GET',
+      url: '/split',
+      id: 'split',
+      summary: 'Split',
+      access: 'public',
+      data: Type.Object({}),
+      handler: () => reply({}, { headers: { 'x-a': 'b\r\nset-cookie: c=d' } }),
+    })
     const { http, logged } = await lab([split])
     const origin = await http.listen({ host: '127.0.0.1', port: 0 })
     const answer = await wire(origin, 'GET /split HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n')
@@ -182,9 +230,14 @@ describe('a handler', () => {
 
 describe('slow callers', () => {
   it('have limits for headers, requests and silence', async () => {
-    const { http } = await serve({ options: { headersTimeoutMs: 10_000, receiveTimeoutMs: 30_000, keepAliveMs: 20_000, requestTimeoutMs: 30_000 } })
-    const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections, maxHeadersCount } = http.fastify.server
-    expect([headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections]).toEqual([10_000, 30_000, 20_000, 60_000, 10_000])
+    const { http } = await serve({
+      options: { headersTimeoutMs: 10_000, receiveTimeoutMs: 30_000, keepAliveMs: 20_000, requestTimeoutMs: 30_000 },
+    })
+    const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections, maxHeadersCount } =
+      http.fastify.server
+    expect([headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections]).toEqual([
+      10_000, 30_000, 20_000, 60_000, 10_000,
+    ])
     expect(maxHeadersCount ?? 2000).toBeLessThanOrEqual(2000)
   })
 })
@@ -196,7 +249,12 @@ describe('closing', () => {
     let arrive = (): void => {}
     const arrived = new Promise<void>((resolve) => (arrive = resolve))
     const slow = route({
-      method: 'GET', url: '/slow', id: 'slow', summary: 'Slow', access: 'public', data: Type.Object({}),
+      method: 'GET',
+      url: '/slow',
+      id: 'slow',
+      summary: 'Slow',
+      access: 'public',
+      data: Type.Object({}),
       handler: async () => {
         arrive()
         await held
@@ -230,12 +288,15 @@ describe('closing', () => {
         return socket
       }),
     )
-    const answers = sockets.map((socket) => new Promise<string>((resolve) => {
-      let text = ''
-      socket.on('data', (chunk) => (text += chunk.toString()))
-      socket.on('error', () => {})
-      socket.on('close', () => resolve(text))
-    }))
+    const answers = sockets.map(
+      (socket) =>
+        new Promise<string>((resolve) => {
+          let text = ''
+          socket.on('data', (chunk) => (text += chunk.toString()))
+          socket.on('error', () => {})
+          socket.on('close', () => resolve(text))
+        }),
+    )
     // The bytes lie in the kernel; the server has not looked yet.
     for (const socket of sockets) socket.write(request)
     await http.close()

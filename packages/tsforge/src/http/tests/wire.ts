@@ -1,13 +1,18 @@
 import { connect } from 'node:net'
 
 /** Sends bytes on a socket of their own and returns everything that comes back until the server closes (or `until` is seen). */
-export function wire(origin: string, sent: string | Buffer | readonly (string | Buffer)[], until?: RegExp): Promise<string> {
+export function wire(
+  origin: string,
+  sent: string | Buffer | readonly (string | Buffer)[],
+  until?: RegExp,
+): Promise<string> {
   const { hostname, port } = new URL(origin)
   return new Promise((resolve, reject) => {
     const socket = connect(Number(port), hostname)
     let received = ''
     socket.on('connect', () => {
-      for (const part of Array.isArray(sent) ? (sent as readonly (string | Buffer)[]) : [sent as string]) socket.write(part)
+      for (const part of Array.isArray(sent) ? (sent as readonly (string | Buffer)[]) : [sent as string])
+        socket.write(part)
     })
     socket.on('data', (chunk) => {
       received += chunk.toString('latin1')
