@@ -32,7 +32,15 @@ export function shown(thrown: unknown): ForgeError {
 
 /** The one place where errors become text. */
 export function renderFailure(thrown: unknown, view: FailureView): Failure {
-  const error = shown(thrown)
+  try {
+    return render(shown(thrown), view)
+  } catch {
+    // Its meta cannot be written as JSON (a BigInt, a cycle). The caller gets an answer all the same.
+    return render(internal, view)
+  }
+}
+
+function render(error: ForgeError, view: FailureView): Failure {
   const { text: message, locale } = view.i18n.say(error, view.locale)
   return {
     status: error.status,

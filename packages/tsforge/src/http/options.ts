@@ -149,7 +149,7 @@ export const httpOptions: OptionsSchema<HttpOptions> = {
 }
 
 /** Why `origin` cannot be in the list, or `undefined`. */
-export function refuseOrigin(origin: string): string | undefined {
+function refuseOrigin(origin: string): string | undefined {
   if (origin === '*') return undefined
   const parsed = URL.canParse(origin) ? new URL(origin) : undefined
   if (parsed === undefined || parsed.origin !== origin || origin.includes('*') || !/^https?:$/.test(parsed.protocol)) {

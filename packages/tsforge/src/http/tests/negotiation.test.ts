@@ -112,6 +112,28 @@ describe('errors', () => {
     expect((logged[1]!.fields['err'] as Error).stack).toContain('select * from secrets')
   })
 
+  it('are answered even when their own meta or headers cannot be written', async () => {
+    const cycle: Record<string, unknown> = {}
+    cycle['self'] = cycle
+    const { http } = await lab(
+      [
+        fail('cycle', () => labErrors.error('lab.taken', { meta: cycle })),
+        fail('big', () => labErrors.error('lab.taken', { meta: { count: 1n } })),
+        fail('header', () => labErrors.error('lab.taken', { headers: { 'x-a': 'b\r\nc: d' } })),
+      ],
+      settings,
+    )
+    for (const url of ['/cycle', '/big', '/header']) {
+      const answer = await http.inject(url)
+      expect([url, answer.statusCode, answer.json().error.code, answer.headers['c']]).toEqual([
+        url,
+        500,
+        'internal',
+        undefined,
+      ])
+    }
+  })
+
   it('carry Retry-After in whole seconds and headers of their own', async () => {
     const { http, logged } = await lab(routes, settings)
     const answer = await http.inject('/later')
