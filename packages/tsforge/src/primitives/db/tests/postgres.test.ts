@@ -235,14 +235,18 @@ describe('the pool', () => {
     expect(await outcome).toBe('db.lock_timeout')
   })
 
-  it('is renewed when the server turns read-only under it', async () => {
-    const db = make({ max: 1 })
-    const before = await pidOf(db)
-    await db.query('set default_transaction_read_only = on')
-    expect(await code(db.query('update accounts set balance = 5 where id = 1', []))).toBe('db.read_only')
-    expect(await pidOf(db)).not.toBe(before)
-    await db.query('update accounts set balance = 5 where id = 1', [])
-    expect(await balance(1)).toBe(5)
+  it('is renewed as a whole when the server turns read-only under it', async () => {
+    const db = make({ max: 2 })
+    const demoted = await Promise.all([db.connect(), db.connect()])
+    for (const connection of demoted) {
+      await connection.query('set default_transaction_read_only = on')
+      connection.release()
+    }
+    const write = (id: number): Promise<unknown> => db.query('update accounts set balance = 5 where id = $1', [id])
+    expect(await code(write(1))).toBe('db.read_only')
+    // Both connections were to the old primary; neither may be used again.
+    await Promise.all([write(1), write(2)])
+    expect([await balance(1), await balance(2)]).toEqual([5, 5])
   })
 
   it('given live is used and left open', async () => {
