@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { login, password, refresh, register, someone } from './people.ts'
+import { cheapHashes, login, password, refresh, register, someone } from './people.ts'
 import { appFolder, ask, launch } from './product.ts'
 import type { AppFolder, Product } from './product.ts'
 
@@ -7,7 +7,7 @@ let folder: AppFolder
 let product: Product
 beforeAll(async () => {
   folder = appFolder()
-  product = await launch({ root: folder.root })
+  product = await launch({ root: folder.root, env: cheapHashes })
 })
 afterAll(async () => {
   await product[Symbol.asyncDispose]()

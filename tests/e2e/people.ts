@@ -10,6 +10,13 @@ export interface Welcome {
   readonly tokens: Tokens
 }
 
+/** The weakest that is accepted outside of tests: the tests are about other things than Argon2. */
+export const cheapHashes = {
+  FORGE_ACCOUNTS_HASH_MEMORY: '19mb',
+  FORGE_ACCOUNTS_HASH_PASSES: '2',
+  FORGE_ACCOUNTS_HASH_LANES: '1',
+}
+
 export const password = 'a long enough pass phrase 9'
 
 export function someone(): string {

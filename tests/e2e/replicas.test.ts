@@ -1,6 +1,6 @@
 import { createRemoteJWKSet, jwtVerify } from 'jose'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { login, refresh, register, someone } from './people.ts'
+import { cheapHashes, login, refresh, register, someone } from './people.ts'
 import type { Tokens } from './people.ts'
 import { appFolder, eventually, forge, launch } from './product.ts'
 import type { AppFolder, Product } from './product.ts'
@@ -10,8 +10,8 @@ let one: Product
 let two: Product
 beforeAll(async () => {
   folder = appFolder()
-  one = await launch({ root: folder.root })
-  two = await launch({ root: folder.root })
+  one = await launch({ root: folder.root, env: cheapHashes })
+  two = await launch({ root: folder.root, env: cheapHashes })
 })
 afterAll(async () => {
   await two[Symbol.asyncDispose]()

@@ -24,7 +24,7 @@ export async function examine(cwd: string): Promise<readonly Finding[]> {
       `${app.name} ${app.version} (${app.environment}): ${features.map((feature) => feature.name).join(', ')}`,
     ),
   )
-  findings.push(stateFolder(app.root), secretFile(plan), await portFree(plan))
+  findings.push(stateFolder(plan), secretFile(plan), await portFree(plan))
   const { examineServices } = await import('./services.ts')
   findings.push(...(await examineServices(plan)))
   return findings

@@ -17,8 +17,9 @@ export function nodeVersion(): Finding {
 }
 
 /** `.forge/` holds the development secret and the embedded database. */
-export function stateFolder(root: string): Finding {
+export function stateFolder({ app: { root, environment } }: Plan): Finding {
   const name = 'state folder'
+  if (environment === 'production') return fine(name, 'not used in production')
   const folder = join(root, '.forge')
   try {
     mkdirSync(folder, { recursive: true })
