@@ -49,7 +49,11 @@ export function currentContext(): RequestContext | undefined {
 }
 
 /** Runs `fn(...args)` (and everything that it awaits) with `context` as the current one. */
-export function runWithContext<T, A extends readonly unknown[]>(context: RequestContext, fn: (...args: A) => T, ...args: A): T {
+export function runWithContext<T, A extends readonly unknown[]>(
+  context: RequestContext,
+  fn: (...args: A) => T,
+  ...args: A
+): T {
   return storage.run(context, fn, ...args)
 }
 

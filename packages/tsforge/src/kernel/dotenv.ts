@@ -48,7 +48,10 @@ export function parseDotenv(text: string): Dotenv {
       at = start
       continue
     }
-    const tail = body.at(-1)!.slice(end + 1).trim()
+    const tail = body
+      .at(-1)!
+      .slice(end + 1)
+      .trim()
     if (tail !== '' && !tail.startsWith('#')) fault(`has text behind the closing ${quote} of ${key}`)
     body[body.length - 1] = body.at(-1)!.slice(0, end)
     const raw = body.join('\n')
@@ -69,5 +72,9 @@ function closing(line: string, quote: string): number {
 /** `value` as `parseDotenv` reads it back. */
 export function formatDotenvValue(value: string): string {
   if (/^[\w./:@%+,=?&~!*()[\]-]*$/.test(value)) return value
-  return `"${value.replace(/["\\$]/g, '\\$&').replace(/\n/g, '\\n').replace(/\r/g, '\\r').replace(/\t/g, '\\t')}"`
+  return `"${value
+    .replace(/["\\$]/g, '\\$&')
+    .replace(/\n/g, '\\n')
+    .replace(/\r/g, '\\r')
+    .replace(/\t/g, '\\t')}"`
 }

@@ -1,5 +1,12 @@
 /** Milliseconds of each unit that a duration may be written in. */
-const unitMs: Readonly<Record<DurationUnit, number>> = { w: 604_800_000, d: 86_400_000, h: 3_600_000, m: 60_000, s: 1000, ms: 1 }
+const unitMs: Readonly<Record<DurationUnit, number>> = {
+  w: 604_800_000,
+  d: 86_400_000,
+  h: 3_600_000,
+  m: 60_000,
+  s: 1000,
+  ms: 1,
+}
 
 export type DurationUnit = 'w' | 'd' | 'h' | 'm' | 's' | 'ms'
 
@@ -44,7 +51,8 @@ function sumParts(text: string): number | undefined {
 
 /** The shortest text that `parseDuration` reads back as the same number: `5400000` is `'1h30m'`. */
 export function formatDuration(ms: number): string {
-  if (!Number.isSafeInteger(ms) || ms < 0) throw new RangeError('a duration is a whole number of milliseconds, zero or more')
+  if (!Number.isSafeInteger(ms) || ms < 0)
+    throw new RangeError('a duration is a whole number of milliseconds, zero or more')
   if (ms === 0) return '0ms'
   let rest = ms
   let text = ''

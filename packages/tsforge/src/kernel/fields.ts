@@ -62,7 +62,8 @@ interface Kind<T, Written> {
 
 function build<T, Written = T>(env: string, settings: FieldSettings<T, Written>, kind: Kind<T, Written>): Field<T> {
   const written = settings.default
-  const value = written === undefined ? undefined : kind.from === undefined ? (written as unknown as T) : kind.from(written)
+  const value =
+    written === undefined ? undefined : kind.from === undefined ? (written as unknown as T) : kind.from(written)
   return {
     env,
     doc: settings.doc,
@@ -108,18 +109,29 @@ function measured<Written>(
 function readInteger(raw: string): number {
   const text = raw.trim()
   const value = Number(text)
-  if (!/^(0|-?[1-9]\d*)$/.test(text) || !Number.isSafeInteger(value)) throw new Error('must be a whole number in plain digits')
+  if (!/^(0|-?[1-9]\d*)$/.test(text) || !Number.isSafeInteger(value))
+    throw new Error('must be a whole number in plain digits')
   return value
 }
 
 function readNumber(raw: string): number {
   const text = raw.trim()
   const value = Number(text)
-  if (!/^-?(0|[1-9]\d*)(\.\d+)?$/.test(text) || !Number.isFinite(value)) throw new Error('must be a number such as 3 or 0.25')
+  if (!/^-?(0|[1-9]\d*)(\.\d+)?$/.test(text) || !Number.isFinite(value))
+    throw new Error('must be a number such as 3 or 0.25')
   return value
 }
 
-const booleans: Readonly<Record<string, boolean>> = { true: true, yes: true, on: true, 1: true, false: false, no: false, off: false, 0: false }
+const booleans: Readonly<Record<string, boolean>> = {
+  true: true,
+  yes: true,
+  on: true,
+  1: true,
+  false: false,
+  no: false,
+  off: false,
+  0: false,
+}
 
 function readBoolean(raw: string): boolean {
   const text = raw.trim().toLowerCase()
@@ -161,31 +173,54 @@ export interface FieldBuilders {
   /** `true/false`, `yes/no`, `on/off`, `1/0`. */
   boolean(env: string, settings: FieldSettings<boolean>): Field<boolean>
   /** `15m`, `1h30m`; milliseconds as value, so the key is named `…Ms`. */
-  duration(env: string, settings: FieldSettings<number, Duration> & { readonly min?: Duration; readonly max?: Duration }): Field<number>
+  duration(
+    env: string,
+    settings: FieldSettings<number, Duration> & { readonly min?: Duration; readonly max?: Duration },
+  ): Field<number>
   /** `64kb`, `1mb`; bytes as value. */
-  bytes(env: string, settings: FieldSettings<number, Bytes> & { readonly min?: Bytes; readonly max?: Bytes }): Field<number>
+  bytes(
+    env: string,
+    settings: FieldSettings<number, Bytes> & { readonly min?: Bytes; readonly max?: Bytes },
+  ): Field<number>
   /** Absolute URL, kept as it was written. One that carries a password is a `secretUrl`. */
   url(env: string, settings: FieldSettings<string> & UrlSettings): Field<string>
   /** URL that may carry a password, e.g. of a database. */
   secretUrl(env: string, settings: FieldSettings<Secret, string> & UrlSettings): Field<Secret>
   /** Comma separated; each item trimmed and read by `item`. An empty item is refused. */
   list(env: string, settings: FieldSettings<readonly string[]>): Field<readonly string[]>
-  list<T extends string | number>(env: string, settings: FieldSettings<readonly T[]> & { item(raw: string): T }): Field<readonly T[]>
-  oneOf<const V extends string>(env: string, settings: FieldSettings<NoInfer<V>> & { readonly values: readonly V[] }): Field<V>
+  list<T extends string | number>(
+    env: string,
+    settings: FieldSettings<readonly T[]> & { item(raw: string): T },
+  ): Field<readonly T[]>
+  oneOf<const V extends string>(
+    env: string,
+    settings: FieldSettings<NoInfer<V>> & { readonly values: readonly V[] },
+  ): Field<V>
   /** A value that is never printed; see `Secret`. */
   secret(env: string, settings: SecretSettings): Field<Secret>
   /** Makes absence legal: the value is `undefined` then. */
-  optional<T>(inner: Field<T>, settings?: { /** Legal in development and tests only. */ readonly requiredInProduction?: boolean }): Field<T | undefined>
+  optional<T>(
+    inner: Field<T>,
+    settings?: { /** Legal in development and tests only. */ readonly requiredInProduction?: boolean },
+  ): Field<T | undefined>
 }
 
 export const field: FieldBuilders = {
   string: (env, settings) => build(env, settings, { type: 'string', parse: (raw) => raw }),
   integer: (env, settings) => measured(env, settings, 'integer', readInteger, (value) => value, String),
   number: (env, settings) => measured(env, settings, 'number', readNumber, (value) => value, String),
-  port: (env, settings) => measured(env, { min: 0, max: 65_535, ...settings }, 'port', readInteger, (value) => value, String),
+  port: (env, settings) =>
+    measured(env, { min: 0, max: 65_535, ...settings }, 'port', readInteger, (value) => value, String),
   boolean: (env, settings) => build(env, settings, { type: 'boolean', parse: readBoolean }),
   duration: (env, { min, max, ...settings }) =>
-    measured(env, { ...settings, ...range(min, max, parseDuration) }, 'duration', parseDuration, parseDuration, formatDuration),
+    measured(
+      env,
+      { ...settings, ...range(min, max, parseDuration) },
+      'duration',
+      parseDuration,
+      parseDuration,
+      formatDuration,
+    ),
   bytes: (env, { min, max, ...settings }) =>
     measured(env, { ...settings, ...range(min, max, parseBytes) }, 'size', parseBytes, parseBytes, formatBytes),
   url: (env, settings) => build(env, settings, { type: 'url', parse: (raw) => readUrl(raw, settings) }),
@@ -222,7 +257,12 @@ export const field: FieldBuilders = {
         ...settings,
         production: (value, siblings) => {
           const text = value.reveal()
-          const reason = settings.foreign === true ? (isPlaceholder(text) ? 'looks like a placeholder' : undefined) : weakness(text, settings.minLength)
+          const reason =
+            settings.foreign === true
+              ? isPlaceholder(text)
+                ? 'looks like a placeholder'
+                : undefined
+              : weakness(text, settings.minLength)
           return reason ?? settings.production?.(value, siblings)
         },
       },

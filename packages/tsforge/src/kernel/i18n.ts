@@ -63,7 +63,14 @@ export function createI18n({ locales, bundles = [], catalogues }: I18nSettings =
     say(error, wanted) {
       const { message } = error.spec
       for (const locale of [wanted, wanted.split('-', 1)[0]!, 'en']) {
-        const shipped = typeof message === 'string' ? (locale === 'en' ? message : undefined) : Object.hasOwn(message, locale) ? message[locale] : undefined
+        const shipped =
+          typeof message === 'string'
+            ? locale === 'en'
+              ? message
+              : undefined
+            : Object.hasOwn(message, locale)
+              ? message[locale]
+              : undefined
         const sentence = own.get(locale)?.get(error.code) ?? shipped
         if (sentence !== undefined) return { text: fill(sentence, error.meta), locale }
       }
@@ -73,7 +80,11 @@ export function createI18n({ locales, bundles = [], catalogues }: I18nSettings =
 }
 
 /** Codes of `catalogues` that have no sentence in `locale`, neither shipped nor in `bundles`. For a test of the app. */
-export function missingMessages(locale: string, catalogues: readonly ErrorCatalogue[], bundles: readonly Messages[] = []): string[] {
+export function missingMessages(
+  locale: string,
+  catalogues: readonly ErrorCatalogue[],
+  bundles: readonly Messages[] = [],
+): string[] {
   const given = bundles.filter((bundle) => bundle.locale === locale)
   return catalogues
     .flatMap(({ specs }) => Object.entries(specs))

@@ -17,7 +17,10 @@ const perId = 10
  * time are a counter that starts at a random place in every new millisecond (section 6.2, method 1); the
  * last 42 bits are always random.
  */
-export function createUuidv7(clock: Pick<Clock, 'now'> = systemClock, random: FillRandom = randomFillSync): () => string {
+export function createUuidv7(
+  clock: Pick<Clock, 'now'> = systemClock,
+  random: FillRandom = randomFillSync,
+): () => string {
   let pool: Uint8Array | undefined
   let at = poolSize
   let lastMs = -1
@@ -48,10 +51,19 @@ export function createUuidv7(clock: Pick<Clock, 'now'> = systemClock, random: Fi
       timeText = `${time.slice(0, 8)}-${time.slice(8)}-7`
     }
     const id =
-      timeText + hex[counter >>> 24]! + hex[(counter >>> 20) & 0x0f]![1]! + '-' +
-      hex[0x80 | ((counter >>> 14) & 0x3f)]! + hex[(counter >>> 6) & 0xff]! + '-' +
-      hex[((counter & 0x3f) << 2) | (pool[at]! & 0x03)]! + hex[pool[at + 1]!]! + hex[pool[at + 2]!]! +
-      hex[pool[at + 3]!]! + hex[pool[at + 4]!]! + hex[pool[at + 5]!]!
+      timeText +
+      hex[counter >>> 24]! +
+      hex[(counter >>> 20) & 0x0f]![1]! +
+      '-' +
+      hex[0x80 | ((counter >>> 14) & 0x3f)]! +
+      hex[(counter >>> 6) & 0xff]! +
+      '-' +
+      hex[((counter & 0x3f) << 2) | (pool[at]! & 0x03)]! +
+      hex[pool[at + 1]!]! +
+      hex[pool[at + 2]!]! +
+      hex[pool[at + 3]!]! +
+      hex[pool[at + 4]!]! +
+      hex[pool[at + 5]!]!
     at += 6
     return id
   }

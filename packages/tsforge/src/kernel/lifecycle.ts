@@ -35,17 +35,27 @@ export interface Lifecycle {
   stop(): Promise<StopReport>
 }
 
-export type LifecycleErrorCode = 'lifecycle.missing_part' | 'lifecycle.cycle' | 'lifecycle.duplicate_part' | 'lifecycle.stopping'
+export type LifecycleErrorCode =
+  | 'lifecycle.missing_part'
+  | 'lifecycle.cycle'
+  | 'lifecycle.duplicate_part'
+  | 'lifecycle.stopping'
 
 export const lifecycleErrors: ErrorCatalogue<LifecycleErrorCode> = defineErrors({
   'lifecycle.missing_part': {
     status: 500,
-    message: { en: '"{part}" needs "{needed}", which the app does not have.', id: '"{part}" memerlukan "{needed}", yang tidak ada di aplikasi.' },
+    message: {
+      en: '"{part}" needs "{needed}", which the app does not have.',
+      id: '"{part}" memerlukan "{needed}", yang tidak ada di aplikasi.',
+    },
     fix: 'Add the part to the app, or remove the need.',
   },
   'lifecycle.cycle': {
     status: 500,
-    message: { en: 'Parts need each other in a circle: {circle}.', id: 'Bagian saling memerlukan dalam lingkaran: {circle}.' },
+    message: {
+      en: 'Parts need each other in a circle: {circle}.',
+      id: 'Bagian saling memerlukan dalam lingkaran: {circle}.',
+    },
     fix: 'Remove one of the needs.',
   },
   'lifecycle.duplicate_part': {
@@ -77,7 +87,8 @@ export function inOrder<P extends Pick<Part, 'name' | 'needs'>>(parts: readonly 
     path.push(part.name)
     for (const needed of part.needs ?? []) {
       const found = byName.get(needed)
-      if (found === undefined) throw lifecycleErrors.error('lifecycle.missing_part', { meta: { part: part.name, needed } })
+      if (found === undefined)
+        throw lifecycleErrors.error('lifecycle.missing_part', { meta: { part: part.name, needed } })
       visit(found)
     }
     path.pop()
@@ -139,7 +150,12 @@ export function createLifecycle(parts: readonly Part[], settings: LifecycleSetti
     return report
   }
 
-  async function each(phase: 'drain' | 'stop', parts: readonly Part[], deadline: number, report: Report): Promise<void> {
+  async function each(
+    phase: 'drain' | 'stop',
+    parts: readonly Part[],
+    deadline: number,
+    report: Report,
+  ): Promise<void> {
     for (const [done, part] of parts.entries()) {
       if (part[phase] === undefined) continue
       // Half of what is left is shared out among those behind, so that one that hangs does not take it all.
@@ -165,7 +181,11 @@ interface Report {
 type Outcome = 'done' | 'late' | { readonly error: unknown }
 
 /** Runs `work` for at most `ms`; its signal is aborted then. A later failure of it is nobody's concern. */
-async function within(clock: Clock, ms: number, work: (signal: AbortSignal) => void | Promise<void> | undefined): Promise<Outcome> {
+async function within(
+  clock: Clock,
+  ms: number,
+  work: (signal: AbortSignal) => void | Promise<void> | undefined,
+): Promise<Outcome> {
   const controller = new AbortController()
   const inTime = new AbortController()
   // A sleep, not a timer: it keeps the process alive until the parts behind have had their turn.

@@ -67,17 +67,19 @@ export function loadOptions<const S extends Readonly<Record<string, AnySchema>>>
     const values: Record<string, unknown> = (loaded[module] = {})
     const own = settings.values?.[module] ?? {}
     for (const key of Object.keys(own)) {
-      if (!Object.hasOwn(schema, key)) faults.push({ name: `${module}.${key}`, problem: `is no option${didYouMean(key, Object.keys(schema))}` })
+      if (!Object.hasOwn(schema, key))
+        faults.push({ name: `${module}.${key}`, problem: `is no option${didYouMean(key, Object.keys(schema))}` })
     }
     for (const [key, field] of Object.entries(schema)) {
-      try {
-        values[key] = read(field, settings.env[field.env]?.trim() || dotenv.values[field.env]?.trim(), own[key])
-      } catch (error) {
-        faults.push({ name: field.env, problem: (error as Error).message })
-      }
+      const raw = settings.env[field.env]?.trim() || dotenv.values[field.env]?.trim()
+      const found = read(field, raw, own[key])
+      if ('problem' in found) faults.push({ name: field.env, problem: found.problem })
+      else values[key] = found.value
     }
     for (const [key, field] of Object.entries(schema)) {
-      const problem = Object.hasOwn(values, key) ? refusal(field, values[key], values, settings.environment, placeholders) : undefined
+      const problem = Object.hasOwn(values, key)
+        ? refusal(field, values[key], values, settings.environment, placeholders)
+        : undefined
       if (problem !== undefined) faults.push({ name: field.env, problem })
     }
   }
@@ -91,17 +93,19 @@ function readDotenv(dotenv: LoadSettings['dotenv']): Dotenv {
   return typeof dotenv === 'string' ? parseDotenv(dotenv) : { values: dotenv ?? {}, faults: [] }
 }
 
-function read(field: Field<unknown>, raw: string | undefined, own: unknown): unknown {
-  if (raw === undefined || raw === '') {
-    if (own !== undefined) return field.secret && typeof own === 'string' ? field.parse(own) : own
-    if (field.hasDefault) return field.defaultValue
-    throw new Error(`is required (${field.type}): ${field.doc}`)
+type Found = { readonly value: unknown } | { readonly problem: string }
+
+function read(field: Field<unknown>, raw: string | undefined, own: unknown): Found {
+  const text = raw || (field.secret && typeof own === 'string' ? own : undefined)
+  if (text === undefined) {
+    if (own !== undefined) return { value: own }
+    return field.hasDefault ? { value: field.defaultValue } : { problem: `is required (${field.type}): ${field.doc}` }
   }
   try {
-    return field.parse(raw)
+    return { value: field.parse(text) }
   } catch (error) {
     const { message } = error as Error
-    throw new Error(field.secret ? message.replaceAll(raw, '[secret]') : `${message}, not ${show(raw)}`)
+    return { problem: field.secret ? message.replaceAll(text, '[secret]') : `${message}, not ${show(text)}` }
   }
 }
 
@@ -141,7 +145,11 @@ function sampleSecrets(schemas: Readonly<Record<string, AnySchema>>): string[] {
   return found
 }
 
-function strangers(schemas: Readonly<Record<string, AnySchema>>, settings: LoadSettings, dotenv: Readonly<Record<string, string>>): OptionFault[] {
+function strangers(
+  schemas: Readonly<Record<string, AnySchema>>,
+  settings: LoadSettings,
+  dotenv: Readonly<Record<string, string>>,
+): OptionFault[] {
   const known = new Set(settings.known)
   for (const schema of Object.values(schemas)) for (const field of Object.values(schema)) known.add(field.env)
   return [...new Set([...Object.keys(settings.env), ...Object.keys(dotenv)])]

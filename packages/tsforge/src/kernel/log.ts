@@ -19,4 +19,11 @@ export interface LineSink {
 const ignore = (): void => {}
 
 /** Drops everything. */
-export const silentLog: Log = { debug: ignore, info: ignore, warn: ignore, error: ignore, fatal: ignore, child: () => silentLog }
+export const silentLog: Log = {
+  debug: ignore,
+  info: ignore,
+  warn: ignore,
+  error: ignore,
+  fatal: ignore,
+  child: () => silentLog,
+}

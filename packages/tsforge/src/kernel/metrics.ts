@@ -77,15 +77,20 @@ export function createMetrics({ maxSeries = 1000 }: MetricsSettings = {}): Metri
     const known = families.get(name)
     if (known !== undefined) {
       if (known.kind !== kind || known.labelNames.join() !== labelNames.join()) {
-        throw new TypeError(`metric "${name}" exists already as a ${known.kind} with the labels [${known.labelNames.join()}]`)
+        throw new TypeError(
+          `metric "${name}" exists already as a ${known.kind} with the labels [${known.labelNames.join()}]`,
+        )
       }
       return known as Family<S>
     }
     checkNames(kind, name, labelNames)
     const exposed = kind === 'histogram' ? [`${name}_bucket`, `${name}_sum`, `${name}_count`, name] : [name]
-    for (const line of exposed) if (taken.has(line)) throw new TypeError(`metric "${name}" would expose "${line}" a second time`)
+    for (const line of exposed)
+      if (taken.has(line)) throw new TypeError(`metric "${name}" would expose "${line}" a second time`)
     for (const line of exposed) taken.add(line)
-    const made = new Family<S>(kind, name, options.help, labelNames, create, maxSeries, () => folded.add(1, { metric: name }))
+    const made = new Family<S>(kind, name, options.help, labelNames, create, maxSeries, () =>
+      folded.add(1, { metric: name }),
+    )
     families.set(name, made)
     return made
   }
@@ -93,23 +98,35 @@ export function createMetrics({ maxSeries = 1000 }: MetricsSettings = {}): Metri
     new CounterMetric(family('counter', name, options, () => new CounterValue(() => rejected.add(1, { metric: name }))))
 
   // Both may hold a series for every metric: the number of metrics is bounded by the code.
-  const folded: Counter = counter('forge_metrics_folded_total', { help: 'Values counted under "other" because a metric has too many sets of labels.', labelNames: ['metric'] })
-  const rejected: Counter = counter('forge_metrics_rejected_total', { help: 'Values dropped because they are no number or a negative count.', labelNames: ['metric'] })
+  const folded: Counter = counter('forge_metrics_folded_total', {
+    help: 'Values counted under "other" because a metric has too many sets of labels.',
+    labelNames: ['metric'],
+  })
+  const rejected: Counter = counter('forge_metrics_rejected_total', {
+    help: 'Values dropped because they are no number or a negative count.',
+    labelNames: ['metric'],
+  })
 
   return {
     counter,
     gauge(name, options: GaugeOptions) {
-      if (options.collect !== undefined && (options.labelNames?.length ?? 0) > 0) throw new TypeError(`gauge "${name}" has both labels and collect`)
+      if (options.collect !== undefined && (options.labelNames?.length ?? 0) > 0)
+        throw new TypeError(`gauge "${name}" has both labels and collect`)
       const found = family('gauge', name, options, () => new GaugeValue())
       if (options.collect !== undefined) found.get().collect = options.collect
       return new GaugeMetric(found)
     },
     histogram(name, options: HistogramOptions) {
       const bounds = options.buckets ?? defaultBuckets
-      if (bounds.length === 0 || bounds.some((bound, i) => !Number.isFinite(bound) || (i > 0 && bound <= bounds[i - 1]!))) {
+      if (
+        bounds.length === 0 ||
+        bounds.some((bound, i) => !Number.isFinite(bound) || (i > 0 && bound <= bounds[i - 1]!))
+      ) {
         throw new TypeError(`histogram "${name}" needs ascending, finite buckets`)
       }
-      return new HistogramMetric(family('histogram', name, options, () => new HistogramValue(bounds, () => rejected.add(1, { metric: name }))))
+      return new HistogramMetric(
+        family('histogram', name, options, () => new HistogramValue(bounds, () => rejected.add(1, { metric: name }))),
+      )
     },
     render: () => [...families.values()].map((each) => each.render()).join(''),
   }
@@ -147,7 +164,15 @@ class Family<S extends Series> {
   #plain: S | undefined
   #other: S | undefined
 
-  constructor(kind: Kind, name: string, help: string, labelNames: readonly string[], create: () => S, max: number, onFold: () => void) {
+  constructor(
+    kind: Kind,
+    name: string,
+    help: string,
+    labelNames: readonly string[],
+    create: () => S,
+    max: number,
+    onFold: () => void,
+  ) {
     this.kind = kind
     this.#name = name
     this.#help = help
@@ -187,7 +212,8 @@ class Family<S extends Series> {
     let text = `# HELP ${this.#name} ${this.#help.replace(/[\\\n]/g, escape)}\n# TYPE ${this.#name} ${this.kind}\n`
     if (this.#plain !== undefined) text += this.#plain.lines(this.#name, '')
     for (const { values, series } of this.#series.values()) text += series.lines(this.#name, this.#labelText(values))
-    if (this.#other !== undefined) text += this.#other.lines(this.#name, this.#labelText(this.labelNames.map(() => 'other')))
+    if (this.#other !== undefined)
+      text += this.#other.lines(this.#name, this.#labelText(this.labelNames.map(() => 'other')))
     return text
   }
 

@@ -4,7 +4,11 @@ import type { AnySchema } from './fields.ts'
 /** The options of a module as a Markdown table: variable, type, default, meaning. */
 export function optionsTable(schema: AnySchema): string {
   const rows = Object.values(schema).map((field) => {
-    const standard = !field.hasDefault ? 'required' : field.defaultText === undefined ? '-' : `\`${field.defaultText || ' '}\``
+    const standard = !field.hasDefault
+      ? 'required'
+      : field.defaultText === undefined
+        ? '-'
+        : `\`${field.defaultText || ' '}\``
     return `| \`${field.env}\` | ${field.type} | ${standard} | ${field.doc.replaceAll('|', '\\|')} |`
   })
   return ['| variable | type | default | meaning |', '| --- | --- | --- | --- |', ...rows].join('\n') + '\n'

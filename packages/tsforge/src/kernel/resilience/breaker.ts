@@ -45,7 +45,15 @@ export interface Breaker {
 
 /** A circuit breaker. Results of calls that began in an earlier state are not counted. */
 export function createBreaker(settings: BreakerSettings): Breaker {
-  const { name, clock, failures = 5, slowMs = Number.POSITIVE_INFINITY, openMs = 30_000, probes = 1, successes = 1 } = settings
+  const {
+    name,
+    clock,
+    failures = 5,
+    slowMs = Number.POSITIVE_INFINITY,
+    openMs = 30_000,
+    probes = 1,
+    successes = 1,
+  } = settings
   const { isFailure = isOutage, rate = {}, onChange } = settings
   const window = rate === false ? undefined : createRateWindow(clock, rate)
   let state: BreakerState = 'closed'
@@ -77,7 +85,10 @@ export function createBreaker(settings: BreakerSettings): Breaker {
     // Probes that never come back must not keep it half open for ever: after `openMs` others may try.
     if (leftMs <= 0 && (state === 'open' || probing >= probes)) enter('half_open')
     if (state !== 'half_open' || probing >= probes) {
-      throw resilienceErrors.error('resilience.circuit_open', { meta: { system: name }, retryAfterMs: state === 'open' ? Math.max(leftMs, 1000) : 1000 })
+      throw resilienceErrors.error('resilience.circuit_open', {
+        meta: { system: name },
+        retryAfterMs: state === 'open' ? Math.max(leftMs, 1000) : 1000,
+      })
     }
     probing++
     return era

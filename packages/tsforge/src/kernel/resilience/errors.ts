@@ -6,7 +6,10 @@ export type ResilienceErrorCode = 'resilience.timeout' | 'resilience.circuit_ope
 export const resilienceErrors: ErrorCatalogue<ResilienceErrorCode> = defineErrors({
   'resilience.timeout': {
     status: 504,
-    message: { en: 'A system that is needed did not answer in time.', id: 'Sistem yang diperlukan tidak menjawab tepat waktu.' },
+    message: {
+      en: 'A system that is needed did not answer in time.',
+      id: 'Sistem yang diperlukan tidak menjawab tepat waktu.',
+    },
     fix: 'Try again later.',
   },
   'resilience.circuit_open': {

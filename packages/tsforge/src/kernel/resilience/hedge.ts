@@ -14,7 +14,10 @@ export interface HedgeSettings {
  * tail. The next try starts after `delayMs`, or at once when one fails. The losers' signals are aborted and
  * nobody waits for them. Rejects with the last error when all failed, with the signal's reason when aborted.
  */
-export async function hedge<T>(work: (signal: AbortSignal, number: number) => T | Promise<T>, settings: HedgeSettings): Promise<T> {
+export async function hedge<T>(
+  work: (signal: AbortSignal, number: number) => T | Promise<T>,
+  settings: HedgeSettings,
+): Promise<T> {
   const { clock, attempts = 2, delayMs = 50, signal } = settings
   if (!Number.isInteger(attempts) || attempts < 1) throw new RangeError('hedging needs at least one try')
   signal?.throwIfAborted()

@@ -16,9 +16,12 @@ export interface RateWindow {
 const slots = 10
 
 /** Counts of the last `windowMs`, in ten slots that are used again and again. */
-export function createRateWindow(clock: Clock, { share = 0.5, minimum = 20, windowMs = 10_000 }: RateSettings): RateWindow {
-  const totals = new Array<number>(slots).fill(0)
-  const failures = new Array<number>(slots).fill(0)
+export function createRateWindow(
+  clock: Clock,
+  { share = 0.5, minimum = 20, windowMs = 10_000 }: RateSettings,
+): RateWindow {
+  const totals = Array.from({ length: slots }, () => 0)
+  const failures = Array.from({ length: slots }, () => 0)
   let turn = 0
 
   const advance = (): void => {

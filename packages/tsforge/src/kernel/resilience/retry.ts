@@ -15,7 +15,11 @@ export interface BackoffSettings {
  * A wait with full jitter (Brooker, "Exponential Backoff And Jitter"): evenly between 0 and
  * `min(capMs, baseMs × factor^n)`, `n` counted from 0. Sound for every `n`.
  */
-export function backoffMs(n: number, { baseMs = 100, capMs = 10_000, factor = 2 }: BackoffSettings = {}, random: () => number = Math.random): number {
+export function backoffMs(
+  n: number,
+  { baseMs = 100, capMs = 10_000, factor = 2 }: BackoffSettings = {},
+  random: () => number = Math.random,
+): number {
   if (baseMs === 0) return 0
   return random() * Math.min(capMs, baseMs * factor ** n)
 }
@@ -68,7 +72,10 @@ export async function retry<T>(work: (attempt: RetryAttempt) => T | Promise<T>, 
       if (number >= attempts || !affordable || askedMs > capMs) throw error
       const delayMs = askedMs + backoffMs(number - 1, settings, random)
       settings.onRetry?.({ error, attempt: number, delayMs })
-      const woken = await clock.sleep(delayMs, signal).then(() => true, () => false)
+      const woken = await clock.sleep(delayMs, signal).then(
+        () => true,
+        () => false,
+      )
       if (!woken) throw error
     }
   }
@@ -91,7 +98,10 @@ export interface RetryBudget {
  * below half there are no retries. With the defaults retries add at most about 10 % of load in the long run
  * (the rule of gRPC's retry throttling, proposal A6).
  */
-export function createRetryBudget({ tokens = 100, ratio = 0.1 }: { readonly tokens?: number; readonly ratio?: number } = {}): RetryBudget {
+export function createRetryBudget({
+  tokens = 100,
+  ratio = 0.1,
+}: { readonly tokens?: number; readonly ratio?: number } = {}): RetryBudget {
   let left = tokens
   return {
     succeeded: () => void (left = Math.min(tokens, left + ratio)),

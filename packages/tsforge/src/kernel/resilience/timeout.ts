@@ -12,7 +12,10 @@ export interface TimeoutSettings {
  * Runs `work` for at most `ms`. Then (or when the caller aborts) its signal is aborted and the promise rejects at
  * once, whether or not `work` listens; what becomes of it later is ignored.
  */
-export async function withTimeout<T>(work: (signal: AbortSignal) => T | Promise<T>, { clock, ms, signal }: TimeoutSettings): Promise<T> {
+export async function withTimeout<T>(
+  work: (signal: AbortSignal) => T | Promise<T>,
+  { clock, ms, signal }: TimeoutSettings,
+): Promise<T> {
   signal?.throwIfAborted()
   const controller = new AbortController()
   const { promise, resolve, reject } = Promise.withResolvers<T>()

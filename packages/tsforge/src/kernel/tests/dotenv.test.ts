@@ -22,13 +22,13 @@ test.each([
 })
 
 test('doubtful lines are faults with their number, and the other lines count', () => {
-  const { values, faults } = parseDotenv('one\nA=1\n2B=x\nC="open\nD=4\nA=5\nE=\'x\' y')
+  const { values, faults } = parseDotenv("one\nA=1\n2B=x\nC=\"open\nD=4\nA=5\nE='x' y")
   expect(faults).toEqual([
     { line: 1, problem: 'is not KEY=value' },
     { line: 3, problem: 'is not KEY=value' },
     { line: 4, problem: 'opens a " for C that is never closed' },
     { line: 6, problem: 'sets A a second time' },
-    { line: 7, problem: 'has text behind the closing \' of E' },
+    { line: 7, problem: "has text behind the closing ' of E" },
   ])
   expect(values).toMatchObject({ A: '5', D: '4' })
 })
@@ -39,10 +39,17 @@ test('a key such as __proto__ is a key like any other', () => {
 })
 
 test('what is written is read back as the same value', () => {
-  fc.assert(fc.property(fc.string({ unit: 'binary' }), (value) => parseDotenv(`A=${formatDotenvValue(value)}`).values['A'] === value))
+  fc.assert(
+    fc.property(
+      fc.string({ unit: 'binary' }),
+      (value) => parseDotenv(`A=${formatDotenvValue(value)}`).values['A'] === value,
+    ),
+  )
 })
 
 test('any text is read without throwing', () => {
   const piece = fc.constantFrom('A', '=', '"', "'", '\n', '\r', '\\', '#', ' ', 'export ', '$')
-  fc.assert(fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => typeof parseDotenv(pieces.join('')) === 'object'))
+  fc.assert(
+    fc.property(fc.array(piece, { maxLength: 60 }), (pieces) => typeof parseDotenv(pieces.join('')) === 'object'),
+  )
 })

@@ -19,12 +19,23 @@ test('a number is milliseconds already', () => {
   expect(parseDuration(1500)).toBe(1500)
 })
 
-test.each(['', '30', '-5s', '5 m', '30m1h', '1h1h', '1e3s', '0x10s', 'soon', '1.5ms', '.5s', '9'.repeat(20) + 'd', `${'1h'.repeat(80)}`])(
-  '%j is refused with a sentence that says what would be right',
-  (text) => {
-    expect(() => parseDuration(text)).toThrow(/^must be/)
-  },
-)
+test.each([
+  '',
+  '30',
+  '-5s',
+  '5 m',
+  '30m1h',
+  '1h1h',
+  '1e3s',
+  '0x10s',
+  'soon',
+  '1.5ms',
+  '.5s',
+  '9'.repeat(20) + 'd',
+  `${'1h'.repeat(80)}`,
+])('%j is refused with a sentence that says what would be right', (text) => {
+  expect(() => parseDuration(text)).toThrow(/^must be/)
+})
 
 test.each([-1, Number.NaN, Number.POSITIVE_INFINITY])('%d is no number of milliseconds', (value) => {
   expect(() => parseDuration(value)).toThrow(/zero or more/)

@@ -37,8 +37,28 @@ describe('Accept-Language', () => {
   })
 
   test('anything may be sent, and the answer is a locale of the app', () => {
-    const token = fc.constantFrom('en', 'id', '*', '-', ';', 'q=', '0.5', ',', ' ', '\t', 'EN-us', 'x'.repeat(9), '=', '\0')
-    fc.assert(fc.property(fc.array(token, { maxLength: 200 }).map((parts) => parts.join('')), (header) => locales.includes(negotiateLocale(header, locales))))
+    const token = fc.constantFrom(
+      'en',
+      'id',
+      '*',
+      '-',
+      ';',
+      'q=',
+      '0.5',
+      ',',
+      ' ',
+      '\t',
+      'EN-us',
+      'x'.repeat(9),
+      '=',
+      '\0',
+    )
+    fc.assert(
+      fc.property(
+        fc.array(token, { maxLength: 200 }).map((parts) => parts.join('')),
+        (header) => locales.includes(negotiateLocale(header, locales)),
+      ),
+    )
     fc.assert(fc.property(fc.string(), (header) => locales.includes(negotiateLocale(header, locales))))
   })
 
@@ -78,13 +98,21 @@ describe('sentences', () => {
   test('a bundle makes its language negotiable', () => {
     const i18n = createI18n({ bundles: [german] })
     expect(i18n.locales).toEqual(['en', 'id', 'de'])
-    expect([i18n.negotiate('de-CH, en;q=0.5'), i18n.negotiate('de-CH, en;q=0.5'), i18n.negotiate(undefined)]).toEqual(['de', 'de', 'en'])
+    expect([i18n.negotiate('de-CH, en;q=0.5'), i18n.negotiate('de-CH, en;q=0.5'), i18n.negotiate(undefined)]).toEqual([
+      'de',
+      'de',
+      'en',
+    ])
     expect(createI18n({ locales: ['id', 'en'] }).negotiate('fr')).toBe('id')
   })
 
   test('a bundle that fits no catalogue is refused', () => {
-    expect(() => createI18n({ catalogues: [errors], bundles: [{ locale: 'de', messages: { 'shop.sold_uot': 'x' } }] })).toThrow(/no error has the code "shop.sold_uot"/)
-    expect(() => createI18n({ catalogues: [errors], bundles: [{ locale: 'de', messages: { 'shop.sold_out': '{rest}' } }] })).toThrow(/has no \{rest\}/)
+    expect(() =>
+      createI18n({ catalogues: [errors], bundles: [{ locale: 'de', messages: { 'shop.sold_uot': 'x' } }] }),
+    ).toThrow(/no error has the code "shop.sold_uot"/)
+    expect(() =>
+      createI18n({ catalogues: [errors], bundles: [{ locale: 'de', messages: { 'shop.sold_out': '{rest}' } }] }),
+    ).toThrow(/has no \{rest\}/)
     expect(() => createI18n({ locales: ['no_tag'] })).toThrow(RangeError)
   })
 

@@ -22,17 +22,38 @@ test('parts start behind their needs, drain and then stop in reverse', async () 
   const { life } = setup([noting(seen, 'http', ['jobs', 'db']), noting(seen, 'jobs', ['db']), noting(seen, 'db')])
   await life.start()
   expect(await life.stop()).toEqual({ late: [], failed: [] })
-  expect(seen).toEqual(['start db', 'start jobs', 'start http', 'drain http', 'drain jobs', 'drain db', 'stop http', 'stop jobs', 'stop db'])
+  expect(seen).toEqual([
+    'start db',
+    'start jobs',
+    'start http',
+    'drain http',
+    'drain jobs',
+    'drain db',
+    'stop http',
+    'stop jobs',
+    'stop db',
+  ])
 })
 
 test('parts without needs keep their order', () => {
-  expect(inOrder([{ name: 'b' }, { name: 'a', needs: ['c'] }, { name: 'c' }]).map((part) => part.name)).toEqual(['b', 'c', 'a'])
+  expect(inOrder([{ name: 'b' }, { name: 'a', needs: ['c'] }, { name: 'c' }]).map((part) => part.name)).toEqual([
+    'b',
+    'c',
+    'a',
+  ])
 })
 
 describe('at boot', () => {
   test.each([
     [[{ name: 'a', needs: ['x'] }], '"a" needs "x", which the app does not have.'],
-    [[{ name: 'a', needs: ['b'] }, { name: 'b', needs: ['c'] }, { name: 'c', needs: ['b'] }], 'Parts need each other in a circle: b → c → b.'],
+    [
+      [
+        { name: 'a', needs: ['b'] },
+        { name: 'b', needs: ['c'] },
+        { name: 'c', needs: ['b'] },
+      ],
+      'Parts need each other in a circle: b → c → b.',
+    ],
     [[{ name: 'a', needs: ['a'] }], 'Parts need each other in a circle: a → a.'],
     [[{ name: 'a' }, { name: 'a' }], 'Two parts are called "a".'],
   ])('%j is refused', (parts, message) => {
@@ -65,7 +86,11 @@ test('parts that hang are named and left behind, the others get their turn, and 
     signal.addEventListener('abort', () => aborted.push(phase))
     return never()
   }
-  const { life, clock } = setup([noting(seen, 'a'), noting(seen, 'stuck', [], { drain: hang('drain'), stop: hang('stop') }), noting(seen, 'c')])
+  const { life, clock } = setup([
+    noting(seen, 'a'),
+    noting(seen, 'stuck', [], { drain: hang('drain'), stop: hang('stop') }),
+    noting(seen, 'c'),
+  ])
   await life.start()
   let report: unknown
   const stopping = life.stop().then((value) => (report = value))
@@ -90,7 +115,14 @@ test('even when every part hangs the total is kept', async () => {
 
 test('a part that fails to stop is reported and does not keep the others from stopping', async () => {
   const seen: string[] = []
-  const { life } = setup([noting(seen, 'a'), noting(seen, 'b', [], { stop: () => { throw new Error('no') } })])
+  const { life } = setup([
+    noting(seen, 'a'),
+    noting(seen, 'b', [], {
+      stop: () => {
+        throw new Error('no')
+      },
+    }),
+  ])
   await life.start()
   expect(await life.stop()).toEqual({ late: [], failed: ['b: stop'] })
   expect(seen.at(-1)).toBe('stop a')
@@ -99,7 +131,12 @@ test('a part that fails to stop is reported and does not keep the others from st
 test('a stop during the start waits for the part that is starting, and nothing further starts', async () => {
   const seen: string[] = []
   const { promise, resolve } = Promise.withResolvers<void>()
-  const slow = noting(seen, 'slow', [], { start: async () => { await promise; seen.push('start slow') } })
+  const slow = noting(seen, 'slow', [], {
+    start: async () => {
+      await promise
+      seen.push('start slow')
+    },
+  })
   const { life, clock } = setup([slow, noting(seen, 'next')])
   const starting = life.start()
   const refused = expect(starting).rejects.toMatchObject({ code: 'lifecycle.stopping' })

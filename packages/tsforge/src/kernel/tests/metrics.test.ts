@@ -14,13 +14,18 @@ test('a counter counts by labels, bound beforehand or not', () => {
   bound.add(2)
   hits.add(1, { status: '200', route: '/a' })
   hits.add(1, { route: '/b' })
-  expect(linesOf(metrics.render(), 'hits_total')).toEqual(['hits_total{route="/a",status="200"} 4', 'hits_total{route="/b",status=""} 1'])
+  expect(linesOf(metrics.render(), 'hits_total')).toEqual([
+    'hits_total{route="/a",status="200"} 4',
+    'hits_total{route="/b",status=""} 1',
+  ])
 })
 
 test('help, type and awkward label values are escaped as version 0.0.4 asks', () => {
   const metrics = createMetrics()
   metrics.counter('x_total', { help: 'a\\b\nc "d"', labelNames: ['v'] }).add(1, { v: 'a\\b\n"c"' })
-  expect(metrics.render()).toContain('# HELP x_total a\\\\b\\nc "d"\n# TYPE x_total counter\nx_total{v="a\\\\b\\n\\"c\\""} 1\n')
+  expect(metrics.render()).toContain(
+    '# HELP x_total a\\\\b\\nc "d"\n# TYPE x_total counter\nx_total{v="a\\\\b\\n\\"c\\""} 1\n',
+  )
 })
 
 test('a histogram is cumulative, ends in +Inf and counts a value on its bound', () => {
@@ -42,7 +47,12 @@ test('a gauge is set, moved or read at scrape time, and a broken one costs only 
   open.set(3)
   open.add(-1)
   metrics.gauge('read', { help: 'Read.', collect: () => Number.POSITIVE_INFINITY })
-  metrics.gauge('broken', { help: 'Broken.', collect: () => { throw new Error('no') } })
+  metrics.gauge('broken', {
+    help: 'Broken.',
+    collect: () => {
+      throw new Error('no')
+    },
+  })
   expect(metrics.render()).toContain('open 2\n')
   expect(metrics.render()).toContain('read +Inf\n')
   expect(linesOf(metrics.render(), 'broken')).toEqual([])
@@ -53,7 +63,11 @@ test('sets of labels beyond the bound share one series and are counted', () => {
   const hits = metrics.counter('hits_total', { help: 'Hits.', labelNames: ['path'] })
   for (const path of ['a', 'b', 'c', 'd', 'a']) hits.add(1, { path })
   const text = metrics.render()
-  expect(linesOf(text, 'hits_total')).toEqual(['hits_total{path="a"} 2', 'hits_total{path="b"} 1', 'hits_total{path="other"} 2'])
+  expect(linesOf(text, 'hits_total')).toEqual([
+    'hits_total{path="a"} 2',
+    'hits_total{path="b"} 1',
+    'hits_total{path="other"} 2',
+  ])
   expect(linesOf(text, 'forge_metrics_folded_total')).toEqual(['forge_metrics_folded_total{metric="hits_total"} 2'])
 })
 

@@ -40,7 +40,8 @@ const shop: OptionsSchema<ShopOptions> = {
 }
 
 describe('where a value comes from', () => {
-  const load = (settings: Partial<LoadSettings>) => loadOptions({ shop }, { env: {}, environment: 'development', ...settings }).shop
+  const load = (settings: Partial<LoadSettings>) =>
+    loadOptions({ shop }, { env: {}, environment: 'development', ...settings }).shop
 
   test('the environment beats .env, which beats the code, which beats the default', () => {
     const layers = { env: { PORT: '1' }, dotenv: 'PORT=2', values: { shop: { port: 3 } } }
@@ -70,8 +71,12 @@ test('all faults are told at once: variable, what is wrong, what would be right'
 })
 
 test('unknown FORGE_ variables are faults wherever they stand, without their value', () => {
-  expect(faultsOf(shop, { env: { FORGE_TOTALLY_ELSE: strong, OTHER: 'x' } })).toEqual(['FORGE_TOTALLY_ELSE is no setting'])
-  expect(faultsOf(shop, { dotenv: 'FORGE_SHOP_IDEL=1m' })).toEqual(['FORGE_SHOP_IDEL is no setting; did you mean FORGE_SHOP_IDLE?'])
+  expect(faultsOf(shop, { env: { FORGE_TOTALLY_ELSE: strong, OTHER: 'x' } })).toEqual([
+    'FORGE_TOTALLY_ELSE is no setting',
+  ])
+  expect(faultsOf(shop, { dotenv: 'FORGE_SHOP_IDEL=1m' })).toEqual([
+    'FORGE_SHOP_IDEL is no setting; did you mean FORGE_SHOP_IDLE?',
+  ])
   expect(faultsOf(shop, { env: { FORGE_DEBUG: '1' }, known: ['FORGE_DEBUG'] })).toEqual([])
   expect(nearest('x'.repeat(10_000), ['FORGE_A'])).toBeUndefined()
 })
@@ -118,7 +123,12 @@ describe('texts are read strictly', () => {
   })
 
   test('an integer is read back, or refused', () => {
-    fc.assert(fc.property(fc.maxSafeInteger(), (n) => Object.is(n, -0) || read((env) => field.integer(env, { doc: '' }), String(n)) === n))
+    fc.assert(
+      fc.property(
+        fc.maxSafeInteger(),
+        (n) => Object.is(n, -0) || read((env) => field.integer(env, { doc: '' }), String(n)) === n,
+      ),
+    )
   })
 
   test('a default out of range is a mistake of the schema', () => {
@@ -129,14 +139,25 @@ describe('texts are read strictly', () => {
 test('rules between settings see the values of the same module', () => {
   const ttl = {
     accessMs: field.duration('FORGE_A', { doc: '', default: '15m' }),
-    refreshMs: field.duration('FORGE_B', { doc: '', default: '7d', check: (value, all) => (value <= (all['accessMs'] as number) ? 'must be longer than FORGE_A' : undefined) }),
+    refreshMs: field.duration('FORGE_B', {
+      doc: '',
+      default: '7d',
+      check: (value, all) => (value <= (all['accessMs'] as number) ? 'must be longer than FORGE_A' : undefined),
+    }),
   }
   expect(faultsOf(ttl, { env: { FORGE_B: '10m' } })).toEqual(['FORGE_B must be longer than FORGE_A'])
   const cors = {
     origins: field.list('FORGE_O', { doc: '', default: [] }),
-    credentials: field.boolean('FORGE_C', { doc: '', default: false, production: (value, all) => (value && (all['origins'] as string[]).includes('*') ? 'cannot go with the origin *' : undefined) }),
+    credentials: field.boolean('FORGE_C', {
+      doc: '',
+      default: false,
+      production: (value, all) =>
+        value && (all['origins'] as string[]).includes('*') ? 'cannot go with the origin *' : undefined,
+    }),
   }
-  expect(faultsOf(cors, { env: { FORGE_O: '*', FORGE_C: 'true' }, environment: 'production' })).toEqual(['FORGE_C cannot go with the origin *, which production refuses'])
+  expect(faultsOf(cors, { env: { FORGE_O: '*', FORGE_C: 'true' }, environment: 'production' })).toEqual([
+    'FORGE_C cannot go with the origin *, which production refuses',
+  ])
   expect(faultsOf(cors, { env: { FORGE_O: '*', FORGE_C: 'true' } })).toEqual([])
 })
 
@@ -145,11 +166,21 @@ describe('secrets', () => {
     key: field.secret('FORGE_KEY', { doc: 'Key.', example: 'Zk3qP8vT1nLw6RyB4mXs9HdC2gJf7UaE' }),
     url: field.optional(field.secretUrl('DATABASE_URL', { doc: 'Database.', protocols: ['postgres'] })),
   }
-  const problemsOf = (env: Record<string, string>, settings: Partial<LoadSettings> = {}) => faultsOf(schema, { env, environment: 'production', ...settings })
+  const problemsOf = (env: Record<string, string>, settings: Partial<LoadSettings> = {}) =>
+    faultsOf(schema, { env, environment: 'production', ...settings })
 
   test('are not printed by anything but reveal()', () => {
-    const loaded = loadOptions({ shop: schema }, { env: { FORGE_KEY: strong, DATABASE_URL: `postgres://u:${strong}@db/x` }, environment: 'production' })
-    const prints = [JSON.stringify(loaded), inspect(loaded, { depth: 9, showHidden: true }), `${String(loaded.shop.key)}`, JSON.stringify({ ...loaded.shop }), Object.values(loaded.shop.key).join()]
+    const loaded = loadOptions(
+      { shop: schema },
+      { env: { FORGE_KEY: strong, DATABASE_URL: `postgres://u:${strong}@db/x` }, environment: 'production' },
+    )
+    const prints = [
+      JSON.stringify(loaded),
+      inspect(loaded, { depth: 9, showHidden: true }),
+      `${String(loaded.shop.key)}`,
+      JSON.stringify({ ...loaded.shop }),
+      Object.values(loaded.shop.key).join(),
+    ]
     expect(prints.join()).not.toContain(strong)
     expect(loaded.shop.key.reveal()).toBe(strong)
   })
@@ -158,11 +189,12 @@ describe('secrets', () => {
     const chatty = {
       a: field.secret('A', { doc: '', check: (value: Secret) => `"${value.reveal()}" is bad` }),
       b: field.secretUrl('B', { doc: '' }),
+      d: field.secretUrl('D', { doc: '' }),
       c: field.url('C', { doc: '', protocols: ['postgres'] }),
     }
-    const env = { A: strong, B: `postgres://u:${strong}@h`, C: `redis://u:${strong}@h` }
+    const env = { A: strong, B: `postgres://u:${strong}@h`, C: `redis://u:${strong}@h`, D: strong }
     const faults = faultsOf(chatty, { env })
-    expect(faults).toHaveLength(3)
+    expect(faults).toHaveLength(4)
     expect(faults.join()).not.toContain(strong)
   })
 
@@ -189,10 +221,15 @@ describe('secrets', () => {
   })
 
   test('made by a random generator are accepted', () => {
-    fc.assert(fc.property(fc.uint8Array({ minLength: 32, maxLength: 64 }), (bytes) => {
-      if (new Set(bytes).size < 24) return true
-      return weakness(Buffer.from(bytes).toString('hex')) === undefined && weakness(Buffer.from(bytes).toString('base64url')) === undefined
-    }))
+    fc.assert(
+      fc.property(fc.uint8Array({ minLength: 32, maxLength: 64 }), (bytes) => {
+        if (new Set(bytes).size < 24) return true
+        return (
+          weakness(Buffer.from(bytes).toString('hex')) === undefined &&
+          weakness(Buffer.from(bytes).toString('base64url')) === undefined
+        )
+      }),
+    )
   })
 
   test('that somebody else issued may be short, but no placeholders', () => {
@@ -209,7 +246,11 @@ describe('secrets', () => {
 })
 
 describe('generated texts', () => {
-  const schema: AnySchema = { ...shop, key: field.secret('FORGE_KEY', { doc: 'A | B.', default: 'dev' }), greeting: field.string('GREETING', { doc: 'Hi.', example: 'hello # you' }) }
+  const schema: AnySchema = {
+    ...shop,
+    key: field.secret('FORGE_KEY', { doc: 'A | B.', default: 'dev' }),
+    greeting: field.string('GREETING', { doc: 'Hi.', example: 'hello # you' }),
+  }
 
   test('the table of the docs', () => {
     expect(optionsTable(schema)).toBe(`| variable | type | default | meaning |

@@ -29,7 +29,9 @@ test('another purpose, another context or one altered bit is refused', () => {
   for (let bit = 0; bit < bytes.length * 8; bit++) {
     const altered = Buffer.from(bytes)
     altered[bit >> 3]! ^= 1 << (bit & 7)
-    expect(() => secrets.open('totp', altered.toString('base64url'), 'user-1')).toThrow(expect.objectContaining(unreadable))
+    expect(() => secrets.open('totp', altered.toString('base64url'), 'user-1')).toThrow(
+      expect.objectContaining(unreadable),
+    )
   }
 })
 

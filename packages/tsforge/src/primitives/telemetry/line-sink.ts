@@ -1,3 +1,4 @@
+import { closeSync, openSync } from 'node:fs'
 import sonic from 'sonic-boom'
 import type { Clock, Timer } from '../../kernel/clock.ts'
 import type { LineSink } from '../../kernel/log.ts'
@@ -32,13 +33,12 @@ const maxWaits = 20
  */
 export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 * 1024 }: FileSinkSettings): FileSink {
   const opened = typeof destination === 'string'
+  const fd = opened ? openSync(destination, 'a') : destination
+  // Counts only while `flushSync` holds the process: in the background a full pipe may take as long as it likes.
   let waits: number | undefined
-  const stream = new sonic.SonicBoom({
-    ...(opened ? { dest: destination } : { fd: destination }),
-    sync: false,
-    // In the background a full pipe may take as long as it likes.
-    retryEAGAIN: () => waits === undefined || ++waits <= maxWaits,
-  })
+  const retryEAGAIN = (): boolean => waits === undefined || ++waits <= maxWaits
+  const stream = new sonic.SonicBoom({ fd, sync: false, retryEAGAIN })
+  const direct = new sonic.SonicBoom({ fd, sync: true, retryEAGAIN })
   let gathered = ''
   let waiting = 0
   let dropped = 0
@@ -51,17 +51,22 @@ export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 *
   })
   // A destination that is gone (a closed pipe) must not end the app. What it did not take is kept up to the bound.
   stream.on('error', () => {})
+  direct.on('error', () => {})
 
-  const handOver = (): void => {
+  const take = (): string => {
     timer?.cancel()
     timer = undefined
     if (dropped > reported) {
       gathered += `{"level":"warn","time":"${new Date(clock.now()).toISOString()}","dropped":${dropped - reported},"msg":"log lines were dropped: the destination is too slow"}\n`
       reported = dropped
     }
-    if (gathered === '') return
     const chunk = gathered
     gathered = ''
+    return chunk
+  }
+  const handOver = (): void => {
+    const chunk = take()
+    if (chunk === '') return
     waiting += Buffer.byteLength(chunk)
     stream.write(chunk)
   }
@@ -69,14 +74,15 @@ export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 *
     if (closed) return
     waits = 0
     try {
-      handOver()
-      stream.flushSync()
+      if (waiting > 0) stream.flushSync()
       waiting = 0
     } catch {
-      // Not ready, full or gone; there is nobody left to tell.
-    } finally {
-      waits = undefined
+      // Gone; there is nobody left to tell.
     }
+    // Not through the stream: a write that it begins in the background as the process ends may never be done.
+    const chunk = take()
+    if (chunk !== '') direct.write(chunk)
+    waits = undefined
   }
   const flush = (): Promise<void> => {
     if (closed) return Promise.resolve()
@@ -106,7 +112,7 @@ export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 *
       closed = true
       timer?.cancel()
       process.off('exit', flushSync)
-      if (opened) stream.destroy()
+      if (opened) closeSync(fd)
     },
   }
 }

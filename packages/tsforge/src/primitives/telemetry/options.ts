@@ -16,6 +16,8 @@ export const logOptions: OptionsSchema<LogOptions> = {
     default: 'info',
   }),
   pretty: field.optional(
-    field.boolean('FORGE_LOG_PRETTY', { doc: 'Lines for people in place of JSON; unset: only in development on a terminal.' }),
+    field.boolean('FORGE_LOG_PRETTY', {
+      doc: 'Lines for people in place of JSON; unset: only in development on a terminal.',
+    }),
   ),
 }

@@ -18,16 +18,30 @@ export function pretty(line: string): string {
   const stacks: string[] = []
   const facts = Object.entries(rest).map(([key, value]) => {
     if (!isError(value)) return `${key}=${show(value)}`
-    stacks.push(...value.stack.split('\n').slice(1).map((frame) => `\n    ${printable(frame.trim())}`))
+    stacks.push(
+      ...value.stack
+        .split('\n')
+        .slice(1)
+        .map((frame) => `\n    ${printable(frame.trim())}`),
+    )
     return `${key}=${show(`${value.type}: ${value.message}`)}`
   })
   const clockTime = typeof time === 'string' ? time.slice(11, 23) : ''
-  const head = `${clockTime} ${printable(String(level ?? '')).toUpperCase().padEnd(5)} ${printable(String(msg ?? ''))}`
+  const head = `${clockTime} ${printable(String(level ?? ''))
+    .toUpperCase()
+    .padEnd(5)} ${printable(String(msg ?? ''))}`
   return `${head}${facts.length > 0 ? `  ${facts.join(' ')}` : ''}${stacks.join('')}\n`
 }
 
 function isError(value: unknown): value is { type: string; message: string; stack: string } {
-  return typeof value === 'object' && value !== null && 'stack' in value && typeof value.stack === 'string' && 'type' in value && 'message' in value
+  return (
+    typeof value === 'object' &&
+    value !== null &&
+    'stack' in value &&
+    typeof value.stack === 'string' &&
+    'type' in value &&
+    'message' in value
+  )
 }
 
 function show(value: unknown): string {
@@ -37,6 +51,5 @@ function show(value: unknown): string {
 
 /** Control characters would let a logged text move the cursor or forge a line. */
 function printable(text: string): string {
-  // eslint-disable-next-line no-control-regex
-  return text.replace(/[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
+  return text.replace(/[\p{Cc}\u2028\u2029]/gu, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }

@@ -2,7 +2,8 @@ import { ForgeError } from '../../kernel/errors.ts'
 
 const hidden = '[redacted]'
 /** Compared without case, `-` and `_`, anywhere in a key. */
-const secretKey = /authorization|cookie|passw(or)?d|passphrase|secret|token|apikey|privatekey|credential|signature|otpcode|recoverycode|databaseurl|connectionstring|^(dsn|jwt|otp|pin)$/
+const secretKey =
+  /authorization|cookie|passw(or)?d|passphrase|secret|token|apikey|privatekey|credential|signature|otpcode|recoverycode|databaseurl|connectionstring|^(dsn|jwt|otp|pin)$/
 /** Keys that name a secret without holding one. */
 const harmlessKey = /(id|ids|type|kind|count|ttl|ms|at|name|length|hash|expiry|expires)$/
 

@@ -10,14 +10,29 @@ describe('withTimeout', () => {
   test('passes the answer on and leaves no timer', async () => {
     const clock = createFakeClock()
     expect(await withTimeout(() => 'ok', { clock, ms: 100 })).toBe('ok')
-    await expect(withTimeout(() => { throw new Error('at once') }, { clock, ms: 100 })).rejects.toThrow('at once')
+    await expect(
+      withTimeout(
+        () => {
+          throw new Error('at once')
+        },
+        { clock, ms: 100 },
+      ),
+    ).rejects.toThrow('at once')
     expect(clock.pending).toBe(0)
   })
 
   test('rejects in time though the work does not listen, and aborts its signal', async () => {
     const clock = createFakeClock()
     let signal: AbortSignal | undefined
-    const outcome = expect(withTimeout((own) => { signal = own; return never() }, { clock, ms: 100 })).rejects.toMatchObject({ code: 'resilience.timeout' })
+    const outcome = expect(
+      withTimeout(
+        (own) => {
+          signal = own
+          return never()
+        },
+        { clock, ms: 100 },
+      ),
+    ).rejects.toMatchObject({ code: 'resilience.timeout' })
     await clock.advance(99)
     expect(signal?.aborted).toBe(false)
     await clock.advance(1)
@@ -27,7 +42,15 @@ describe('withTimeout', () => {
 
   test('ignores a failure that comes after the time', async () => {
     const clock = createFakeClock()
-    const outcome = expect(withTimeout(async () => { await clock.sleep(200); throw new Error('late') }, { clock, ms: 100 })).rejects.toMatchObject({ code: 'resilience.timeout' })
+    const outcome = expect(
+      withTimeout(
+        async () => {
+          await clock.sleep(200)
+          throw new Error('late')
+        },
+        { clock, ms: 100 },
+      ),
+    ).rejects.toMatchObject({ code: 'resilience.timeout' })
     await clock.advance(500)
     await outcome
   })
@@ -36,7 +59,15 @@ describe('withTimeout', () => {
     const clock = createFakeClock()
     const controller = new AbortController()
     let signal: AbortSignal | undefined
-    const outcome = expect(withTimeout((own) => { signal = own; return never() }, { clock, ms: 100, signal: controller.signal })).rejects.toBe('gone')
+    const outcome = expect(
+      withTimeout(
+        (own) => {
+          signal = own
+          return never()
+        },
+        { clock, ms: 100, signal: controller.signal },
+      ),
+    ).rejects.toBe('gone')
     controller.abort('gone')
     await outcome
     expect([signal?.reason, clock.pending]).toEqual(['gone', 0])
@@ -60,7 +91,12 @@ describe('a bulkhead', () => {
     const begun: number[] = []
     const ends: (() => void)[] = []
     const call = (n: number, signal?: AbortSignal): Promise<unknown> =>
-      bulkhead.run(() => { begun.push(n); return new Promise<void>((resolve) => ends.push(resolve)) }, signal).catch((error: unknown) => error)
+      bulkhead
+        .run(() => {
+          begun.push(n)
+          return new Promise<void>((resolve) => ends.push(resolve))
+        }, signal)
+        .catch((error: unknown) => error)
     return { clock, bulkhead, begun, ends, call }
   }
 
@@ -96,7 +132,12 @@ describe('a bulkhead', () => {
 
   test('work that throws gives its place back', async () => {
     const { bulkhead } = setup()
-    for (let i = 0; i < 10; i++) await expect(bulkhead.run(() => { throw new Error('x') })).rejects.toThrow('x')
+    for (let i = 0; i < 10; i++)
+      await expect(
+        bulkhead.run(() => {
+          throw new Error('x')
+        }),
+      ).rejects.toThrow('x')
     expect(bulkhead.active).toBe(0)
   })
 })
@@ -112,7 +153,13 @@ describe('hedge', () => {
   test('a slow try gets company; the faster one wins, and nobody waits for the loser', async () => {
     const clock = createFakeClock()
     const signals: AbortSignal[] = []
-    const answer = hedge((signal, n) => { signals.push(signal); return n === 1 ? never() : 'second' }, { clock, delayMs: 50 })
+    const answer = hedge(
+      (signal, n) => {
+        signals.push(signal)
+        return n === 1 ? never() : 'second'
+      },
+      { clock, delayMs: 50 },
+    )
     await clock.advance(49)
     expect(signals).toHaveLength(1)
     await clock.advance(1)
@@ -132,7 +179,13 @@ describe('hedge', () => {
   test('when all fail the last error is thrown, when the last to run has ended', async () => {
     const clock = createFakeClock()
     const outcome = expect(
-      hedge(async (_, n) => { await clock.sleep(n === 1 ? 100 : 10); throw new Error(`try ${n}`) }, { clock, delayMs: 50, attempts: 2 }),
+      hedge(
+        async (_, n) => {
+          await clock.sleep(n === 1 ? 100 : 10)
+          throw new Error(`try ${n}`)
+        },
+        { clock, delayMs: 50, attempts: 2 },
+      ),
     ).rejects.toThrow('try 1')
     await clock.advance(1000)
     await outcome
@@ -142,7 +195,15 @@ describe('hedge', () => {
     const clock = createFakeClock()
     const controller = new AbortController()
     const signals: AbortSignal[] = []
-    const outcome = expect(hedge((signal) => { signals.push(signal); return never() }, { clock, attempts: 3, signal: controller.signal })).rejects.toBe('gone')
+    const outcome = expect(
+      hedge(
+        (signal) => {
+          signals.push(signal)
+          return never()
+        },
+        { clock, attempts: 3, signal: controller.signal },
+      ),
+    ).rejects.toBe('gone')
     await clock.advance(60)
     controller.abort('gone')
     await outcome

@@ -8,10 +8,15 @@ function setup(settings: Partial<BreakerSettings> = {}) {
   const clock = createFakeClock()
   const changes: string[] = []
   const onChange = ({ from, to }: BreakerChange): void => void changes.push(`${from} → ${to}`)
-  return { clock, changes, breaker: createBreaker({ name: 'mail', clock, failures: 3, openMs: 1000, onChange, ...settings }) }
+  return {
+    clock,
+    changes,
+    breaker: createBreaker({ name: 'mail', clock, failures: 3, openMs: 1000, onChange, ...settings }),
+  }
 }
 
-const fail = (breaker: Breaker): Promise<void> => breaker.run(() => Promise.reject(new Error('down'))).catch(() => undefined)
+const fail = (breaker: Breaker): Promise<void> =>
+  breaker.run(() => Promise.reject(new Error('down'))).catch(() => undefined)
 const pass = (breaker: Breaker): Promise<string> => breaker.run(() => 'ok')
 const open = { code: 'resilience.circuit_open' }
 
@@ -48,7 +53,13 @@ test('after its time one call may try: success closes it, failure opens it again
   await clock.advance(1000)
   expect(await pass(breaker)).toBe('ok')
   expect(breaker.state).toBe('closed')
-  expect(changes).toEqual(['closed → open', 'open → half_open', 'half_open → open', 'open → half_open', 'half_open → closed'])
+  expect(changes).toEqual([
+    'closed → open',
+    'open → half_open',
+    'half_open → open',
+    'open → half_open',
+    'half_open → closed',
+  ])
 })
 
 test('half open, no more calls than probes are let through', async () => {
@@ -71,7 +82,11 @@ test('a probe that throws at once gives its place back', async () => {
   const failing = setup()
   await times(3, () => fail(failing.breaker))
   await failing.clock.advance(1000)
-  await expect(failing.breaker.run(() => { throw new TypeError('bug') })).rejects.toThrow('bug')
+  await expect(
+    failing.breaker.run(() => {
+      throw new TypeError('bug')
+    }),
+  ).rejects.toThrow('bug')
   await failing.clock.advance(1000)
   expect(await pass(failing.breaker)).toBe('ok')
   expect([breaker.state, clock.pending]).toEqual(['closed', 0])
@@ -159,7 +174,9 @@ test('calls that are too slow count as failed', async () => {
 
 test('a 4xx of our own speaks of a system that is well', async () => {
   const { breaker } = setup()
-  await times(10, () => breaker.run(() => Promise.reject(new ForgeError('a.b', { status: 404, message: 'x' }))).catch(() => undefined))
+  await times(10, () =>
+    breaker.run(() => Promise.reject(new ForgeError('a.b', { status: 404, message: 'x' }))).catch(() => undefined),
+  )
   expect(breaker.state).toBe('closed')
 })
 

@@ -23,22 +23,39 @@ function failing(...errors: readonly unknown[]) {
 async function run(work: () => unknown, settings: Partial<RetrySettings> = {}) {
   const clock = createFakeClock()
   const delays: number[] = []
-  const outcome = retry(work, { clock, random: () => 1, onRetry: ({ delayMs }) => delays.push(delayMs), ...settings }).then(
+  const outcome = retry(work, {
+    clock,
+    random: () => 1,
+    onRetry: ({ delayMs }) => delays.push(delayMs),
+    ...settings,
+  }).then(
     (value) => ({ value }),
     (error: unknown) => ({ error }),
   )
   await clock.advance(1_000_000)
-  return { ...(await outcome), delays, pending: clock.pending } as { value?: unknown; error?: unknown; delays: number[]; pending: number }
+  return { ...(await outcome), delays, pending: clock.pending } as {
+    value?: unknown
+    error?: unknown
+    delays: number[]
+    pending: number
+  }
 }
 
 const boom = new Error('boom')
 
 test('the wait lies in [0, min(cap, base × factor^n)] for any attempt', () => {
   fc.assert(
-    fc.property(fc.nat(), fc.nat(100_000), fc.nat(100_000), fc.double({ min: 1, max: 10, noNaN: true }), fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }), (n, baseMs, capMs, factor, random) => {
-      const wait = backoffMs(n, { baseMs, capMs, factor }, () => random)
-      return wait >= 0 && wait <= Math.min(capMs, baseMs * factor ** n || 0)
-    }),
+    fc.property(
+      fc.nat(),
+      fc.nat(100_000),
+      fc.nat(100_000),
+      fc.double({ min: 1, max: 10, noNaN: true }),
+      fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+      (n, baseMs, capMs, factor, random) => {
+        const wait = backoffMs(n, { baseMs, capMs, factor }, () => random)
+        return wait >= 0 && wait <= Math.min(capMs, baseMs * factor ** n || 0)
+      },
+    ),
   )
 })
 
@@ -79,17 +96,22 @@ describe('not retried', () => {
 test('a failure with an aborted signal is not retried, even when retryIf says so', async () => {
   const controller = new AbortController()
   const once = failing(boom)
-  const outcome = await run(() => {
-    controller.abort()
-    return once.work()
-  }, { signal: controller.signal, retryIf: () => true })
+  const outcome = await run(
+    () => {
+      controller.abort()
+      return once.work()
+    },
+    { signal: controller.signal, retryIf: () => true },
+  )
   expect([outcome.error, once.calls]).toEqual([boom, 1])
 })
 
 test('an abort during a wait throws the error of the work and leaves no timer', async () => {
   const clock = createFakeClock()
   const controller = new AbortController()
-  const outcome = expect(retry(failing(boom).work, { clock, signal: controller.signal, random: () => 1 })).rejects.toBe(boom)
+  const outcome = expect(retry(failing(boom).work, { clock, signal: controller.signal, random: () => 1 })).rejects.toBe(
+    boom,
+  )
   await clock.advance(10)
   controller.abort()
   await outcome

@@ -58,7 +58,9 @@ test.each([
   ['an uncaught exception', 'throw new Error("expected by the test")', 1],
   ['process.exit while a write is on its way', 'setTimeout(() => { sink.write("last\\n"); process.exit(4) }, 12)', 4],
 ])('%s loses no line', async (_, end, code) => {
-  const run = spawn(process.execPath, ['--input-type=module-typescript', '-e', child(end)], { stdio: ['ignore', 'pipe', 'ignore'] })
+  const run = spawn(process.execPath, ['--input-type=module-typescript', '-e', child(end)], {
+    stdio: ['ignore', 'pipe', 'ignore'],
+  })
   let text = ''
   run.stdout.on('data', (chunk: Buffer) => (text += chunk.toString()))
   const exit = await new Promise((resolve) => run.once('close', resolve))

@@ -24,8 +24,12 @@ const clock = { ...systemClock, now: () => Date.UTC(2026, 0, 2, 3, 4, 5, 6) }
 
 test('a line is one JSON object with level, time, bindings, fields and sentence', () => {
   const sink = collect()
-  createLog({ level: 'info', sink, clock, bindings: { app: 'shop' } }).child({ part: 'mail' }).info({ n: 1 }, 'a "line"\nof two')
-  expect(sink.lines).toEqual([`{"level":"info","time":"2026-01-02T03:04:05.006Z","app":"shop","part":"mail","n":1,"msg":"a \\"line\\"\\nof two"}\n`])
+  createLog({ level: 'info', sink, clock, bindings: { app: 'shop' } })
+    .child({ part: 'mail' })
+    .info({ n: 1 }, 'a "line"\nof two')
+  expect(sink.lines).toEqual([
+    `{"level":"info","time":"2026-01-02T03:04:05.006Z","app":"shop","part":"mail","n":1,"msg":"a \\"line\\"\\nof two"}\n`,
+  ])
 })
 
 test('what is below the level is not written', () => {
@@ -65,7 +69,13 @@ describe('secrets', () => {
     { config: new Secret(secret) },
     { url: `postgres://app:${secret}@db/app` },
     { err: new Error(`connect postgres://app:${secret}@db/app`) },
-    { err: Object.assign(new Error('duplicate key'), { code: '23505', detail: `Key (email)=(${secret})`, parameters: [secret] }) },
+    {
+      err: Object.assign(new Error('duplicate key'), {
+        code: '23505',
+        detail: `Key (email)=(${secret})`,
+        parameters: [secret],
+      }),
+    },
     { err: new Error('outer', { cause: Object.assign(new Error('inner'), { config: { auth: secret } }) }) },
     { map: new Map([['k', { token: secret }]]) },
     { body: Buffer.from(secret) },
@@ -88,11 +98,23 @@ describe('secrets', () => {
 test('no object makes a line endless or breaks the log', () => {
   const sink = collect()
   const log = createLog({ level: 'info', sink, clock })
-  const round: Record<string, unknown> = { big: 'x'.repeat(1e6), many: Array.from({ length: 1e5 }, (_, i) => i), n: 10n, f: () => 1 }
+  const round: Record<string, unknown> = {
+    big: 'x'.repeat(1e6),
+    many: Array.from({ length: 1e5 }, (_, i) => i),
+    n: 10n,
+    f: () => 1,
+  }
   round['self'] = round
   log.info(round, 'round')
   expect(sink.lines[0]!.length).toBeLessThan(200_000)
-  log.info({ get bad() { throw new Error('no') } }, 'kept')
+  log.info(
+    {
+      get bad() {
+        throw new Error('no')
+      },
+    },
+    'kept',
+  )
   expect(sink.last()).toMatchObject({ msg: 'kept', unprintable: true })
 })
 
@@ -105,7 +127,9 @@ test('an error is logged with its code, its cause and its stack', () => {
 })
 
 test('a line for people cannot be forged by what is logged', () => {
-  const line = pretty(`${JSON.stringify({ level: 'info', time: '2026-01-02T03:04:05.006Z', msg: 'a\n\u001b[2Jb', k: 'x\ny', n: 1 })}\n`)
+  const line = pretty(
+    `${JSON.stringify({ level: 'info', time: '2026-01-02T03:04:05.006Z', msg: 'a\n\u001b[2Jb', k: 'x\ny', n: 1 })}\n`,
+  )
   expect(line).toBe('03:04:05.006 INFO  a\\u000a\\u001b[2Jb  k="x\\ny" n=1\n')
   expect(pretty('no json\n')).toBe('no json\n')
 })
