@@ -5,6 +5,8 @@ export interface Settings {
   readonly rounds: number
   /** Of one round of one server. */
   readonly seconds: number
+  /** How many disturbed measurements may be repeated. */
+  readonly repetitions: number
   /** Requests before memory is looked at. */
   readonly memoryRequests: number
   /** What makes the load, in words. */

@@ -5,6 +5,7 @@
 import { checkAnswers, checkLog } from './answers.ts'
 import type { Bench, Settings } from './bench.ts'
 import { openDatabase } from './database.ts'
+import { Calm } from './calm.ts'
 import { Field, contestants, lines, metricsToken, ours, raw, register } from './field.ts'
 import type { Contestant } from './field.ts'
 import { load } from './load.ts'
@@ -32,10 +33,12 @@ async function run(settings: Settings): Promise<Claim[]> {
   }
 }
 
-async function throughput(field: Field, { rounds, seconds, note }: Settings): Promise<Claim[]> {
+async function throughput(field: Field, { rounds, seconds, repetitions, note }: Settings): Promise<Claim[]> {
   const servers: Server[] = []
   const tokens = new Map<string, readonly string[]>()
   const answered = new Map<string, number>()
+  const calm = new Calm(repetitions)
+  const work = new Work()
   try {
     for (const contestant of contestants) {
       const server = await field.launch(contestant)
@@ -51,8 +54,14 @@ async function throughput(field: Field, { rounds, seconds, note }: Settings): Pr
         const turn = servers.map((_, index) => servers[(index + Math.max(0, round)) % servers.length]!)
         for (const server of turn) {
           const requests = requestsFor(tokens.get(server.name)!).find(({ name }) => name === kind)!
-          const measured = await load(server.port, requests, round < 0 ? Math.max(2, seconds) : seconds, field.folder)
-          answered.set(server.name, (answered.get(server.name) ?? 0) + measured.requests)
+          const duration = round < 0 ? Math.max(2, seconds) : seconds
+          const measured = await calm.measure(server, async () => {
+            const before = server.cpuSeconds()
+            const sent = await load(server.port, requests, duration, field.folder)
+            work.add(kind, server, round, sent.requests, before)
+            answered.set(server.name, (answered.get(server.name) ?? 0) + sent.requests)
+            return sent
+          })
           if (round >= 0)
             results.set(`${kind}.${server.name}`, [
               ...(results.get(`${kind}.${server.name}`) ?? []),
@@ -62,6 +71,9 @@ async function throughput(field: Field, { rounds, seconds, note }: Settings): Pr
         note(`${kind}: ${round < 0 ? 'warm' : `round ${round + 1} of ${rounds}`}`)
       }
     }
+    if (calm.disturbed > 0)
+      note(`${calm.disturbed} measurements were kept although other programs were at work on the servers' core`)
+    work.tell(note)
     return claimsOf(results, note)
   } finally {
     await Promise.all(servers.map((server) => server.stop()))
@@ -70,6 +82,24 @@ async function throughput(field: Field, { rounds, seconds, note }: Settings): Pr
       if (extent === 'set' && server !== undefined && answered.has(name))
         await checkLog(server, answered.get(name)!, lines)
     }
+  }
+}
+
+/** Requests for each second of processor time: what is left to say on a machine that is not ours alone. */
+class Work {
+  readonly #sums = new Map<string, { requests: number; seconds: number }>()
+
+  add(kind: string, server: Server, round: number, requests: number, before: number | undefined): void {
+    const after = server.cpuSeconds()
+    if (round < 0 || before === undefined || after === undefined) return
+    const name = `${kind.padEnd(8)} ${server.name.padEnd(12)}`
+    const sum = this.#sums.get(name) ?? { requests: 0, seconds: 0 }
+    this.#sums.set(name, { requests: sum.requests + requests, seconds: sum.seconds + after - before })
+  }
+
+  tell(note: Settings['note']): void {
+    for (const [name, { requests, seconds }] of this.#sums)
+      note(`${name} ${Math.round(requests / seconds)} requests per CPU second`)
   }
 }
 
@@ -107,10 +137,10 @@ async function start(field: Field, { rounds, note }: Settings): Promise<Claim[]>
 
 /** Resident memory after many requests of all three kinds. */
 async function memory(field: Field, { memoryRequests, note }: Settings): Promise<Claim[]> {
-  const after = async (contestant: Contestant): Promise<number | undefined> => {
+  const after = async (contestant: Contestant, tokens: readonly string[]): Promise<number | undefined> => {
     const server = await field.launch(contestant)
     try {
-      const kinds = requestsFor(contestant === ours ? await register(server) : rivalTokens())
+      const kinds = requestsFor(tokens)
       let sent = 0
       for (const kind of kinds) {
         const enough = sent + memoryRequests / kinds.length
@@ -121,12 +151,22 @@ async function memory(field: Field, { memoryRequests, note }: Settings): Promise
       await server.stop()
     }
   }
-  const [mine, theirs] = [await after(ours), await after(raw)]
+  const [mine, theirs] = [await after(ours, await registered(field)), await after(raw, rivalTokens())]
   if (mine === undefined || theirs === undefined) return []
   note(
     `rss      ours ${Math.round(mine / 2 ** 20)} MiB, raw ${Math.round(theirs / 2 ** 20)} MiB after ${memoryRequests} requests`,
   )
   return [claim('http.rss.raw', [mine], [theirs])]
+}
+
+/** Tokens from a server of their own: hashing passwords is none of the requests whose memory is measured. */
+async function registered(field: Field): Promise<string[]> {
+  const server = await field.launch(ours)
+  try {
+    return await register(server)
+  } finally {
+    await server.stop()
+  }
 }
 
 export const bench: Bench = {

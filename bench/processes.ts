@@ -38,6 +38,8 @@ export interface Server {
   readonly logFile: string
   /** Milliseconds from the start of the process to its first 200. */
   readonly startMs: number
+  /** Processor time used so far, in seconds, or `undefined` where the system does not tell. */
+  cpuSeconds(): number | undefined
   /** Resident bytes, or `undefined` where the system does not tell. */
   rss(): number | undefined
   stop(): Promise<void>
@@ -77,7 +79,16 @@ export async function launch({ name, script, env, folder }: Launch): Promise<Ser
     }
   }
   const startMs = performance.now() - begun
-  return { name, port, pid: child.pid!, logFile, startMs, rss: () => rssOf(child.pid!), stop: () => stop(child) }
+  return {
+    name,
+    port,
+    pid: child.pid!,
+    logFile,
+    startMs,
+    cpuSeconds: () => cpuOf(child.pid!),
+    rss: () => rssOf(child.pid!),
+    stop: () => stop(child),
+  }
 }
 
 async function stop(child: ChildProcess): Promise<void> {
@@ -108,6 +119,26 @@ async function freePort(): Promise<number> {
   server.close()
   await once(server, 'close')
   return port
+}
+
+/** Clock ticks per second of /proc: fixed at 100 for every program on Linux. */
+const ticks = 100
+
+function cpuOf(pid: number): number | undefined {
+  if (process.platform !== 'linux') return undefined
+  const stat = readFileSync(`/proc/${pid}/stat`, 'utf8')
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ')
+  return (Number(fields[11]) + Number(fields[12])) / ticks
+}
+
+/** Processor time that all programs together have used on the servers' core, in seconds; `undefined` when unpinned. */
+export function serverCoreSeconds(): number | undefined {
+  if (!pinned) return undefined
+  const [user, nice, system] = /^cpu0 +(\d+) (\d+) (\d+)/m
+    .exec(readFileSync('/proc/stat', 'utf8'))!
+    .slice(1)
+    .map(Number)
+  return (user! + nice! + system!) / ticks
 }
 
 function rssOf(pid: number): number | undefined {

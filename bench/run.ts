@@ -28,8 +28,8 @@ if (!/^[a-z-]+$/.test(name) || !existsSync(file)) {
 const note = (sentence: string): void => console.error(`  ${sentence}`)
 const generator = `${hasWrk ? 'wrk' : 'bench/generator.ts'}${pinned ? ', servers on a core of their own' : ''}`
 const settings: Settings = values.quick
-  ? { rounds: 3, seconds: 1, memoryRequests: 30_000, generator, note }
-  : { rounds: 7, seconds: 1, memoryRequests: 250_000, generator, note }
+  ? { rounds: 3, seconds: 1, repetitions: 10, memoryRequests: 30_000, generator, note }
+  : { rounds: 7, seconds: 1, repetitions: 100, memoryRequests: 250_000, generator, note }
 
 // What is measured is what is published: the built package, not the sources.
 execFileSync(process.execPath, [join(import.meta.dirname, '../tools/build.ts')], {

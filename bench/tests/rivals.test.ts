@@ -54,6 +54,7 @@ describe('a server that does less', () => {
         pid: process.pid,
         logFile: '',
         startMs: 0,
+        cpuSeconds: () => undefined,
         rss: () => undefined,
         stop: async () => {},
       }
