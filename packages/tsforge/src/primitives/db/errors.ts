@@ -102,10 +102,12 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   },
   'db.check_violation': {
     status: 422,
+    fix: 'Send a value that the rule allows.',
     message: { en: 'A value breaks a rule of the data.', id: 'Sebuah nilai melanggar aturan data.' },
   },
   'db.not_null_violation': {
     status: 422,
+    fix: 'Send the missing value.',
     message: { en: 'A required value is missing.', id: 'Sebuah nilai wajib tidak ada.' },
   },
   'db.exclusion_violation': {
@@ -115,11 +117,17 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   },
   'db.invalid_value': {
     status: 422,
+    fix: 'Send the value in the form that the documentation names.',
     message: { en: 'A value is not in the right form.', id: 'Bentuk sebuah nilai tidak benar.' },
   },
-  'db.value_too_long': { status: 422, message: { en: 'A value is too long.', id: 'Sebuah nilai terlalu panjang.' } },
+  'db.value_too_long': {
+    status: 422,
+    fix: 'Send a shorter value.',
+    message: { en: 'A value is too long.', id: 'Sebuah nilai terlalu panjang.' },
+  },
   'db.out_of_range': {
     status: 422,
+    fix: 'Send a number within the documented range.',
     message: { en: 'A number is out of range.', id: 'Sebuah angka di luar jangkauan.' },
   },
   'db.query_failed': {
@@ -173,6 +181,7 @@ export const dbErrors: ErrorCatalogue<DbErrorCode> = defineErrors({
   },
   'db.misconfigured': {
     status: 500,
+    fix: 'Correct the settings that start with DATABASE_ or FORGE_DB_.',
     message: {
       en: 'The database settings cannot work: {reason}',
       id: 'Pengaturan basis data tidak dapat dipakai: {reason}',
