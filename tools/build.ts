@@ -4,6 +4,7 @@
  */
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join } from 'node:path'
+import { vendor } from './vendor.ts'
 import { filesIn, root, run } from './workspace.ts'
 
 const packageFolder = join(root, 'packages/tsforge')
@@ -32,6 +33,7 @@ export async function compile(target: string): Promise<void> {
     mkdirSync(dirname(join(next, file)), { recursive: true })
     cpSync(join(src, file), join(next, file))
   }
+  await vendor(next)
   rmSync(target, { recursive: true, force: true })
   renameSync(next, target)
 }
