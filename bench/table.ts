@@ -2,7 +2,7 @@
  * README's table of measured claims, made from results.json between two markers. `--check` reports whether it is
  * current.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { readResults } from './results.ts'
 import type { Results } from './results.ts'
@@ -62,14 +62,14 @@ function filled(text: string): string | undefined {
 }
 
 export function writeTable(): void {
-  const next = filled(readFileSync(readme, 'utf8'))
+  const next = existsSync(readme) ? filled(readFileSync(readme, 'utf8')) : undefined
   if (next === undefined) console.error(`README.md has no ${open} … ${close}`)
   else writeFileSync(readme, next)
 }
 
 if (process.argv[1] === import.meta.filename) {
   if (!process.argv.includes('--check')) writeTable()
-  else if (filled(readFileSync(readme, 'utf8')) !== readFileSync(readme, 'utf8')) {
+  else if (existsSync(readme) && filled(readFileSync(readme, 'utf8')) !== readFileSync(readme, 'utf8')) {
     console.error('README.md: the table of claims is stale: run `node bench/table.ts`')
     process.exitCode = 1
   }

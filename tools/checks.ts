@@ -6,6 +6,7 @@ import { check as errors } from './error-catalogue.ts'
 import { check as exportsCheck } from './exports.ts'
 import { check as layers } from './layers.ts'
 import { check as options } from './options-docs.ts'
+import { check as claims } from './readme-claims.ts'
 import { root, run } from './workspace.ts'
 import type { Check } from './workspace.ts'
 
@@ -66,4 +67,5 @@ export const checks: Readonly<Record<string, Check>> = {
   format: command('oxfmt/bin/oxfmt', '--check'),
   anatomy,
   exports: exportsCheck,
+  claims,
 }
