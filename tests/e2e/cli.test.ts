@@ -6,10 +6,10 @@ import { appFolder, eventually, forge, forgeBin, launch } from './product.ts'
 import type { AppFolder } from './product.ts'
 
 let folder: AppFolder
-beforeAll(() => {
-  folder = appFolder()
+beforeAll(async () => {
+  folder = await appFolder()
 })
-afterAll(() => folder[Symbol.dispose]())
+afterAll(() => folder[Symbol.asyncDispose]())
 
 const json = async (...args: string[]): Promise<unknown> => {
   const ran = await forge(folder.root, [...args, '--json'])
@@ -26,6 +26,7 @@ describe('forge', () => {
     expect(await json('env')).toMatchObject({
       settings: expect.arrayContaining([expect.objectContaining({ name: 'PORT', required: false })]),
     })
+    expect(await json('env', '--check')).toMatchObject({ ok: true })
     expect(existsSync(join(folder.root, '.forge/postgres'))).toBe(false)
 
     const { ok, checks } = (await json('doctor')) as { ok: boolean; checks: { name: string; state: string }[] }
@@ -66,7 +67,7 @@ describe('forge', () => {
   })
 
   it('reverts everything that it can apply', async () => {
-    using own = appFolder()
+    await using own = await appFolder()
     const run = async (...args: string[]) =>
       (await forge(own.root, [...args, '--json'])).json as { steps: { id: string }[] }
     const up = (await run('migrate')).steps
@@ -75,7 +76,7 @@ describe('forge', () => {
   })
 
   it('evaluates an expression with the services at hand', async () => {
-    using own = appFolder()
+    await using own = await appFolder()
     const ran = await forge(own.root, [
       'repl',
       '--json',
@@ -87,7 +88,13 @@ describe('forge', () => {
   })
 
   it('lists every fault of the configuration, and the doctor does too', async () => {
-    const env = { NODE_ENV: 'production', PORT: 'http', FORGE_SECRET: 'secret', FORGE_DRAIN_GRACE: 'long' }
+    const env = {
+      NODE_ENV: 'production',
+      DATABASE_URL: 'mysql://db',
+      PORT: 'http',
+      FORGE_SECRET: 'secret',
+      FORGE_DRAIN_GRACE: 'long',
+    }
     const start = await forge(folder.root, ['start'], env)
     expect(start.code).toBe(1)
     for (const name of ['PORT', 'FORGE_SECRET', 'FORGE_DRAIN_GRACE', 'DATABASE_URL']) expect(start.err).toContain(name)
@@ -98,7 +105,7 @@ describe('forge', () => {
   })
 
   it('in production refuses to start over pending migrations', async () => {
-    using own = appFolder()
+    await using own = await appFolder()
     const env = {
       NODE_ENV: 'production',
       FORGE_SECRET: 'pL3x9-Qw7Zt2-vB8nM4-rK6jH1-sD5fG0',
@@ -115,7 +122,7 @@ describe('forge', () => {
   })
 
   it('logs what nobody handled and ends with exit code 1', async () => {
-    using own = appFolder()
+    await using own = await appFolder()
     const config = join(own.root, 'forge.config.ts')
     writeFileSync(
       config,
@@ -133,7 +140,7 @@ describe('forge', () => {
 
 describe('forge dev', () => {
   it('restarts on a change, and stops with its app', async () => {
-    using own = appFolder()
+    await using own = await appFolder()
     const child = spawn(process.execPath, [forgeBin, 'dev', '--cwd', own.root], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: { PATH: process.env['PATH'], HOME: own.root, PORT: '0' },

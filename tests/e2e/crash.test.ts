@@ -45,7 +45,7 @@ function registrations(product: Product, callers: number) {
 
 describe('a process that is killed', () => {
   it('starts again at once on the same port with everything that it had acknowledged', async () => {
-    using folder = appFolder()
+    await using folder = await appFolder()
     const env = { PORT: await freePort(), ...cheapHashes }
     let accepted: readonly string[]
     {
@@ -66,7 +66,7 @@ describe('a process that is killed', () => {
 
 describe('SIGTERM under load', () => {
   it('answers what it has accepted, loses no write and ends with exit code 0', async () => {
-    using folder = appFolder()
+    await using folder = await appFolder()
     await using product = await launch({ root: folder.root, env: { ...cheapHashes, FORGE_DRAIN_GRACE: '400ms' } })
     const load = registrations(product, 6)
     await eventually(() => load.accepted.length >= 10, 60_000)
@@ -86,7 +86,7 @@ describe('SIGTERM under load', () => {
   })
 
   it('finishes the requests in flight even without a grace period', async () => {
-    using folder = appFolder()
+    await using folder = await appFolder()
     // Hashes of a quarter of a second or more, so that all are in flight at once.
     const env = { FORGE_ACCOUNTS_HASH_MEMORY: '64mb', FORGE_ACCOUNTS_HASH_PASSES: '8', FORGE_DRAIN_GRACE: '0' }
     await using product = await launch({ root: folder.root, env })
@@ -104,7 +104,7 @@ describe('SIGTERM under load', () => {
   })
 
   it('skips the grace period at the second signal', async () => {
-    using folder = appFolder()
+    await using folder = await appFolder()
     await using product = await launch({ root: folder.root, env: { FORGE_DRAIN_GRACE: '10m' } })
     product.kill('SIGTERM')
     await eventually(async () => (await product.ask('GET', '/readyz')).status === 503)
@@ -115,7 +115,7 @@ describe('SIGTERM under load', () => {
 
 describe('a port that is taken', () => {
   it('is told in one sentence, with exit code 1', async () => {
-    using folder = appFolder()
+    await using folder = await appFolder()
     await using product = await launch({ root: folder.root })
     const port = new URL(product.url).port
     await expect(launch({ root: folder.root, env: { PORT: port } })).rejects.toThrow(

@@ -6,12 +6,12 @@ import type { AppFolder, Product } from './product.ts'
 let folder: AppFolder
 let product: Product
 beforeAll(async () => {
-  folder = appFolder()
+  folder = await appFolder()
   product = await launch({ root: folder.root, env: cheapHashes })
 })
 afterAll(async () => {
   await product[Symbol.asyncDispose]()
-  folder[Symbol.dispose]()
+  await folder[Symbol.asyncDispose]()
 })
 
 describe('a fresh clone, started', () => {

@@ -1,7 +1,8 @@
 import { spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
+import { createTestDatabase } from 'tsforge/testing'
 
 const repository = resolve(import.meta.dirname, '../..')
 export const forgeBin: string = join(repository, 'packages/tsforge/bin/forge.js')
@@ -11,19 +12,32 @@ export interface Exit {
   readonly signal: NodeJS.Signals | null
 }
 
-/** The reference app in a folder of its own, as if freshly cloned: no `.forge`, no `.env`. */
-export interface AppFolder extends Disposable {
+/** The reference app in a folder of its own, as if freshly cloned. */
+export interface AppFolder extends AsyncDisposable {
   readonly root: string
 }
 
-export function appFolder(): AppFolder {
+/**
+ * On the embedded database, or on a database of its own when the tests run on a server; PGlite serves one
+ * process alone and cannot show what these tests are about.
+ */
+export async function appFolder(): Promise<AppFolder> {
   const root = mkdtempSync(join(tmpdir(), 'forge-e2e-'))
   cpSync(join(repository, 'apps/reference'), root, {
     recursive: true,
     filter: (source) => !['node_modules', '.forge', '.env'].includes(basename(source)),
   })
   symlinkSync(join(repository, 'node_modules'), join(root, 'node_modules'))
-  return { root, [Symbol.dispose]: () => rmSync(root, { recursive: true, force: true }) }
+  const database =
+    process.env['FORGE_TEST_DATABASE']?.startsWith('postgres') === true ? await createTestDatabase() : undefined
+  if (database !== undefined) writeFileSync(join(root, '.env'), `DATABASE_URL="${database.url}"\n`)
+  return {
+    root,
+    [Symbol.asyncDispose]: async () => {
+      rmSync(root, { recursive: true, force: true })
+      await database?.[Symbol.asyncDispose]()
+    },
+  }
 }
 
 export interface LaunchOptions {

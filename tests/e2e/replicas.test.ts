@@ -9,14 +9,14 @@ let folder: AppFolder
 let one: Product
 let two: Product
 beforeAll(async () => {
-  folder = appFolder()
+  folder = await appFolder()
   one = await launch({ root: folder.root, env: cheapHashes })
   two = await launch({ root: folder.root, env: cheapHashes })
 })
 afterAll(async () => {
   await two[Symbol.asyncDispose]()
   await one[Symbol.asyncDispose]()
-  folder[Symbol.dispose]()
+  await folder[Symbol.asyncDispose]()
 })
 
 const works = async (product: Product, token: string): Promise<boolean> =>

@@ -53,7 +53,7 @@ export async function planApp(input: PlanInput): Promise<Plan> {
     dotenv: readDotenv(app),
     values: config.options ?? {},
     placeholders: sampleValues(app.root),
-    known: foreignVariables,
+    known: foreign(env),
   })
   return {
     app,
@@ -77,8 +77,10 @@ export function schemasOf(features: readonly Feature[]): Readonly<Record<string,
   }
 }
 
-/** Read by the CLI and the test lab before there is an app. */
-const foreignVariables = ['FORGE_DEBUG', 'FORGE_TEST_DATABASE', 'FORGE_TEST_DATABASE_URL']
+/** Read by the CLI and the test lab, and no setting of an app. */
+function foreign(env: Env): readonly string[] {
+  return ['FORGE_DEBUG', ...Object.keys(env).filter((name) => name.startsWith('FORGE_TEST_'))]
+}
 
 /** `.env` beside the config. Not read in tests, so that they mean the same on every machine. */
 function readDotenv({ root, environment }: AppInfo): string | undefined {
