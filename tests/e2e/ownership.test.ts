@@ -22,14 +22,14 @@ const isRoot = process.getuid?.() === 0
 
 describe('the embedded database', () => {
   it('runs in a folder that nobody else may enter, for whoever runs this (root included)', async () => {
-    using clone = checkout({ mode: 0o700 })
+    await using clone = checkout({ mode: 0o700 })
     await survives(clone)
   })
 
   // Root becomes somebody without a name or a home; anybody else is such a user already.
   it('runs for an ordinary user', async () => {
     const uid = isRoot ? 54_321 : (process.getuid?.() as number)
-    using clone = checkout({ mode: 0o755, ...(isRoot && { owner: uid }) })
+    await using clone = checkout({ mode: 0o755, ...(isRoot && { owner: uid }) })
     const wrapper = isRoot ? ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'] : []
     await survives({ ...clone, wrapper })
     expect(statSync(join(clone.root, '.forge')).uid).toBe(uid)

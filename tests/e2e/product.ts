@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
 import { createTestDatabase } from 'tsforge/testing'
@@ -34,7 +35,8 @@ export async function appFolder(): Promise<AppFolder> {
   return {
     root,
     [Symbol.asyncDispose]: async () => {
-      rmSync(root, { recursive: true, force: true })
+      // The database of a killed process takes a moment to end, and writes meanwhile.
+      await rm(root, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 })
       await database?.[Symbol.asyncDispose]()
     },
   }
