@@ -30,13 +30,20 @@ export type Authorizer = (actor: Actor, permission: string, tenantId: string | n
 export type SecurityScheme = Readonly<Record<string, unknown>>
 
 /** A plugin that also speaks HTTP. */
-export interface Feature<Options = unknown, Needs extends Ports = Ports, Service = unknown>
-  extends Plugin<Options, Needs, Service> {
+export interface Feature<Options = unknown, Needs extends Ports = Ports, Service = unknown> extends Plugin<
+  Options,
+  Needs,
+  Service
+> {
   /** Permission codes that its routes ask for. The app refuses to boot when a route asks for an undeclared one. */
   readonly permissions?: Readonly<Record<string, PermissionSpec>>
   routes?(service: Service): readonly Route[]
   /** At most one per scheme; tried in plugin order. */
-  authenticator?(service: Service): { readonly name: string; readonly scheme: SecurityScheme; readonly authenticate: Authenticator }
+  authenticator?(service: Service): {
+    readonly name: string
+    readonly scheme: SecurityScheme
+    readonly authenticate: Authenticator
+  }
   /** At most one in an app. */
   tenantGate?(service: Service): TenantGate
   /** At most one in an app. */
@@ -47,8 +54,10 @@ export interface Feature<Options = unknown, Needs extends Ports = Ports, Service
  * Declares a feature; the types of `options`, `needs` and the service flow into its functions. They are
  * checked here and erased from the result, so that features of any kind fit one list.
  */
-export function defineFeature<Options = Record<never, never>, const Needs extends Ports = Record<never, never>, Service = void>(
-  feature: Feature<Options, Needs, Service>,
-): Feature {
+export function defineFeature<
+  Options = Record<never, never>,
+  const Needs extends Ports = Record<never, never>,
+  Service = void,
+>(feature: Feature<Options, Needs, Service>): Feature {
   return feature as unknown as Feature
 }

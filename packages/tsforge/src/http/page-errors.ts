@@ -26,6 +26,7 @@ export const pageErrors: ErrorCatalogue<PageErrorCode> = defineErrors({
   'page.limit_invalid': {
     status: 400,
     message: { en: 'limit is not a whole number from 1.', id: 'limit bukan bilangan bulat mulai dari 1.' },
+    fix: 'Send limit=20, or leave it out; more than the cap of the list counts as the cap.',
   },
   'page.offset_invalid': {
     status: 400,
@@ -35,6 +36,7 @@ export const pageErrors: ErrorCatalogue<PageErrorCode> = defineErrors({
   'page.position_ambiguous': {
     status: 400,
     message: { en: 'cursor and offset cannot be used together.', id: 'cursor dan offset tidak dapat dipakai bersama.' },
+    fix: 'Leave one of them out; a cursor stays right while others write.',
   },
   'page.sort_invalid': {
     status: 400,

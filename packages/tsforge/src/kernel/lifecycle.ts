@@ -66,6 +66,7 @@ export const lifecycleErrors: ErrorCatalogue<LifecycleErrorCode> = defineErrors(
   'lifecycle.stopping': {
     status: 503,
     message: { en: 'The app is stopping.', id: 'Aplikasi sedang berhenti.' },
+    fix: 'Try again; another replica, or the next start of this one, will answer.',
   },
 })
 

@@ -72,6 +72,7 @@ export const accountsErrors: ErrorCatalogue<AccountsErrorCode> = defineErrors({
   'user.not_found': {
     status: 404,
     message: { en: 'There is no such user.', id: 'Pengguna tidak ditemukan.' },
+    fix: 'Check the id; the account may have been deleted.',
   },
   'auth.refresh_invalid': {
     status: 401,

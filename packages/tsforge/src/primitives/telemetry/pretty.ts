@@ -27,9 +27,7 @@ export function pretty(line: string): string {
     return `${key}=${show(`${value.type}: ${value.message}`)}`
   })
   const clockTime = typeof time === 'string' ? time.slice(11, 23) : ''
-  const head = `${clockTime} ${printable(String(level ?? ''))
-    .toUpperCase()
-    .padEnd(5)} ${printable(String(msg ?? ''))}`
+  const head = `${clockTime} ${text(level).toUpperCase().padEnd(5)} ${text(msg)}`
   return `${head}${facts.length > 0 ? `  ${facts.join(' ')}` : ''}${stacks.join('')}\n`
 }
 
@@ -42,6 +40,11 @@ function isError(value: unknown): value is { type: string; message: string; stac
     'type' in value &&
     'message' in value
   )
+}
+
+/** Level and message are texts; whatever else a foreign line puts there is shown as JSON. */
+function text(value: unknown): string {
+  return printable(typeof value === 'string' ? value : (JSON.stringify(value) ?? ''))
 }
 
 function show(value: unknown): string {

@@ -12,6 +12,7 @@ export const repositoryErrors: ErrorCatalogue<RepositoryErrorCode> = defineError
   'db.not_found': {
     status: 404,
     message: { en: 'There is no such record.', id: 'Data tidak ditemukan.' },
+    fix: 'Check the id, and that the tenant is the one that the record belongs to.',
   },
   'db.version_conflict': {
     status: 409,
@@ -37,5 +38,6 @@ export const repositoryErrors: ErrorCatalogue<RepositoryErrorCode> = defineError
       en: 'The list cannot be filtered or sorted by {column} like this.',
       id: 'Daftar tidak dapat disaring atau diurutkan dengan {column} seperti itu.',
     },
+    fix: 'Name a column that the list has, with a value; leave a filter out instead of sending it empty.',
   },
 })
