@@ -1,8 +1,9 @@
-// Fastify with its stock plugins: helmet, cors, jwt; prom-client; one pino line per request, written asynchronously.
+// Fastify with its stock plugins: helmet, cors, jwt, under-pressure; prom-client; one pino line per request, written asynchronously.
 import { randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
 import helmet from '@fastify/helmet'
 import jwt from '@fastify/jwt'
+import underPressure from '@fastify/under-pressure'
 import Fastify, { LogController } from 'fastify'
 import pino from 'pino'
 import { findPerson, pool } from './by-hand.js'
@@ -20,6 +21,8 @@ const app = Fastify({
 })
 await app.register(helmet)
 await app.register(cors, { origin: [origin] })
+// Ours sheds load too, at the same event-loop delay.
+await app.register(underPressure, { maxEventLoopDelay: 1000 })
 await app.register(jwt, { secret, verify: { allowedIss: issuer, allowedAud: audience, cache: true } })
 
 app.addHook('onRequest', async (request, reply) => {
