@@ -1,4 +1,5 @@
 import { paramNames } from './compiled-route.ts'
+import { errorSpecs } from './openapi/errors.ts'
 import type { Route } from './route.ts'
 import type { HttpSettings } from './site.ts'
 
@@ -6,7 +7,8 @@ const permission = /^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)+$/
 
 /** Refuses to start with routes that would fail, clash or stand open; names all faults at once. */
 export function checkRoutes(settings: HttpSettings, routes: readonly Route[]): void {
-  const faults: string[] = []
+  const { specs, clashes } = errorSpecs(settings.catalogues)
+  const faults = clashes.map((code) => `the error code "${code}" means different things in two catalogues`)
   const ids = new Map<string, string>()
   const places = new Set<string>()
   for (const route of routes) {
@@ -25,6 +27,7 @@ export function checkRoutes(settings: HttpSettings, routes: readonly Route[]): v
     if (route.method === 'GET' && route.body !== undefined) fault('a GET route takes no body')
     checkAccess(settings, route, fault)
     checkParams(route, fault)
+    for (const code of route.errors ?? []) if (!specs.has(code)) fault(`its error code "${code}" is in no catalogue`)
   }
   if (faults.length > 0)
     throw new Error(`the routes cannot be served:\n${faults.map((text) => `- ${text}`).join('\n')}`)

@@ -23,7 +23,7 @@ export type Authenticator = (credentials: Credentials) => Actor | undefined | Pr
  */
 export type TenantGate = (actor: Actor, tenantId: string) => void | Promise<void>
 
-/** Answers one question: may this actor do `permission` in this tenant? */
+/** Answers one question: may this actor do `permission` in this tenant? Only asked for what the actor's scopes allow. */
 export type Authorizer = (actor: Actor, permission: string, tenantId: string | null) => boolean | Promise<boolean>
 
 /** Words for an OpenAPI security scheme. */

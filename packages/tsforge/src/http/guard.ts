@@ -1,4 +1,4 @@
-import { anonymous, contextErrors } from '../kernel/context.ts'
+import { anonymous, contextErrors, withinScopes } from '../kernel/context.ts'
 import type { Actor } from '../kernel/context.ts'
 import type { ForgeError } from '../kernel/errors.ts'
 import { isUuid } from '../kernel/ids.ts'
@@ -112,6 +112,8 @@ function authorize(exchange: Exchange): void | Promise<void> {
   const { access } = exchange.route
   if (access === 'public' || access === 'authenticated') return
   const { actor, tenantId } = exchange.unit
+  // Asked here, so that no authorizer can forget it.
+  if (!withinScopes(actor, access)) throw denied(access)
   const allowed = exchange.site.authorizer!(actor, access, tenantId)
   if (isPromise(allowed)) return allowed.then((answer) => decide(answer, access))
   decide(allowed, access)

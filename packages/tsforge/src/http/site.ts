@@ -36,7 +36,7 @@ export interface HttpSettings {
   readonly authorizer?: Authorizer | undefined
   /** Declared permission codes; a route that asks for another one stops the boot. */
   readonly permissions?: Readonly<Record<string, PermissionSpec>>
-  /** Catalogues of all modules, for the OpenAPI document. The pipeline's own is always there. */
+  /** Catalogues of all modules; a route may answer their codes alone. The pipeline's own is always there. */
   readonly catalogues?: readonly ErrorCatalogue[]
   /** Languages of error messages. Default: English and Indonesian. */
   readonly i18n?: I18n

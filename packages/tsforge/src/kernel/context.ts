@@ -15,6 +15,11 @@ export interface Actor {
   readonly scopes?: readonly string[]
 }
 
+/** Whether the credential itself lets its owner do `permission`; without scopes it does, and `*` stands for all. */
+export function withinScopes(actor: Actor, permission: string): boolean {
+  return actor.scopes === undefined || actor.scopes.includes(permission) || actor.scopes.includes('*')
+}
+
 export const anonymous: Actor = Object.freeze({ kind: 'anonymous', id: null })
 export const system: Actor = Object.freeze({ kind: 'system', id: null })
 

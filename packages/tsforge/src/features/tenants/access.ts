@@ -12,8 +12,3 @@ export interface Access {
 }
 
 export const accessPort: Port<Access> = port<Access>('access', () => import('./plugin.ts').then((m) => m.access()))
-
-/** Whether the credential itself lets its owner do `permission`; without scopes it does, and `*` stands for all. */
-export function withinScopes(actor: Actor, permission: string): boolean {
-  return actor.scopes === undefined || actor.scopes.includes(permission) || actor.scopes.includes('*')
-}

@@ -1,6 +1,6 @@
+import { withinScopes } from '../../kernel/context.ts'
 import type { Actor } from '../../kernel/context.ts'
 import type { PermissionSpec } from '../../kernel/plugin.ts'
-import { withinScopes } from './access.ts'
 import type { Access } from './access.ts'
 import type { Memberships, Role } from './memberships.ts'
 

@@ -1,4 +1,4 @@
-export { accessPort, withinScopes } from './access.ts'
+export { accessPort } from './access.ts'
 export type { Access } from './access.ts'
 export { tenantsErrors } from './errors.ts'
 export type { TenantsErrorCode } from './errors.ts'

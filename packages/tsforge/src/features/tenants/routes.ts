@@ -5,7 +5,7 @@ import { route } from '../../http/route.ts'
 import type { Answer, Call, Route } from '../../http/route.ts'
 import { Type } from '../../http/schema.ts'
 import type { Static } from '../../http/schema.ts'
-import { withinScopes } from './access.ts'
+import { withinScopes } from '../../kernel/context.ts'
 import type { Access } from './access.ts'
 import { tenantsErrors } from './errors.ts'
 import type { Memberships } from './memberships.ts'
@@ -226,7 +226,7 @@ async function demand(
   permission: Permission,
   tenantId: string,
 ): Promise<void> {
-  if ((await access.can(actor, permission, tenantId)) === true) return
+  if (withinScopes(actor, permission) && (await access.can(actor, permission, tenantId)) === true) return
   const role = actor.id === null ? undefined : await memberships.roleOf(actor.id, tenantId)
   if (role === undefined) throw tenantsErrors.error('tenant.forbidden')
   throw httpErrors.error('access.denied', { meta: { permission } })

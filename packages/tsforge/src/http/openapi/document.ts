@@ -1,25 +1,20 @@
 import type { ErrorSpec } from '../../kernel/errors.ts'
-import { contextErrors } from '../../kernel/context.ts'
 import { paramNames, tenantModeOf } from '../compiled-route.ts'
-import { httpErrors } from '../errors.ts'
 import type { JsonSchema } from '../json-schema.ts'
-import { pageErrors } from '../page-errors.ts'
-import { preconditionErrors } from '../precondition.ts'
 import type { Route } from '../route.ts'
 import type { HttpSettings } from '../site.ts'
 import { Components } from './components.ts'
-import { errorResponses, errorSchemas, specsOf } from './errors.ts'
+import { errorResponses, errorSchemas, errorSpecs } from './errors.ts'
 
 export type OpenApiDocument = Readonly<Record<string, unknown>>
 
 /**
  * OpenAPI 3.1 (https://spec.openapis.org/oas/v3.1.0) from the very schemas that validate and serialize: the
- * envelope, errors with their codes, parameters and security included. Throws when two schemas share a name
- * or a route names an unknown error code.
+ * envelope, errors with their codes, parameters and security included. Throws when two schemas share a name.
  */
 export function openApiDocument(settings: HttpSettings, routes: readonly Route[]): OpenApiDocument {
   const components = new Components(errorSchemas)
-  const specs = specsOf([contextErrors, httpErrors, pageErrors, preconditionErrors, ...(settings.catalogues ?? [])])
+  const { specs } = errorSpecs(settings.catalogues)
   const schemes = Object.fromEntries((settings.authenticators ?? []).map(({ name, scheme }) => [name, scheme]))
   const paths: Record<string, Record<string, unknown>> = {}
   const tags = new Set<string>()

@@ -1,7 +1,12 @@
 import { STATUS_CODES } from 'node:http'
+import { isDeepStrictEqual } from 'node:util'
+import { contextErrors } from '../../kernel/context.ts'
 import { fill } from '../../kernel/errors.ts'
 import type { ErrorCatalogue, ErrorSpec } from '../../kernel/errors.ts'
+import { httpErrors } from '../errors.ts'
 import type { JsonSchema } from '../json-schema.ts'
+import { pageErrors } from '../page-errors.ts'
+import { preconditionErrors } from '../precondition.ts'
 
 /** The shapes of failures, shared by all operations. */
 export const errorSchemas: Readonly<Record<string, JsonSchema>> = {
@@ -60,9 +65,24 @@ export const errorSchemas: Readonly<Record<string, JsonSchema>> = {
   },
 }
 
-/** Looks codes up in all catalogues. */
-export function specsOf(catalogues: readonly ErrorCatalogue[]): ReadonlyMap<string, ErrorSpec> {
-  return new Map(catalogues.flatMap(({ specs }) => Object.entries(specs)))
+/** The HTTP room's own catalogues; always there. */
+const own: readonly ErrorCatalogue[] = [contextErrors, httpErrors, pageErrors, preconditionErrors]
+
+/** All codes that an app can answer. A code means one thing: `clashes` names those that two catalogues explain differently. */
+export function errorSpecs(catalogues: readonly ErrorCatalogue[] = []): {
+  readonly specs: ReadonlyMap<string, ErrorSpec>
+  readonly clashes: readonly string[]
+} {
+  const specs = new Map<string, ErrorSpec>()
+  const clashes: string[] = []
+  for (const [code, spec] of [...own, ...catalogues].flatMap((catalogue) =>
+    Object.entries<ErrorSpec>(catalogue.specs),
+  )) {
+    const known = specs.get(code)
+    if (known === undefined) specs.set(code, spec)
+    else if (!isDeepStrictEqual(known, spec)) clashes.push(code)
+  }
+  return { specs, clashes }
 }
 
 /** The responses of `codes`, one for each status, each code with an example of its own. */

@@ -195,6 +195,30 @@ it('keeps an authorizer that throws or answers nonsense from letting anybody in'
   }
 })
 
+it('never lets a credential do more than its scopes, whatever the authorizer says', async () => {
+  const asked: string[] = []
+  const withScopes = (scopes: readonly string[] | undefined): LabSettings => ({
+    authenticators: [
+      {
+        name: 'bearer',
+        scheme: { type: 'http', scheme: 'bearer' },
+        authenticate: () => (scopes === undefined ? ada : { ...ada, scopes }),
+      },
+    ],
+    permissions,
+    tenantGate: () => undefined,
+    authorizer: (_actor, permission) => asked.push(permission) > 0,
+  })
+  const status = async (scopes: readonly string[] | undefined): Promise<number> =>
+    (await (await lab([who('notes.read')], withScopes(scopes))).http.inject({ url: '/who' })).statusCode
+  expect(await status([])).toBe(403)
+  expect(await status(['notes.write', 'notes'])).toBe(403)
+  expect(asked).toEqual([])
+  expect(await status(['notes.read'])).toBe(200)
+  expect(await status(['*'])).toBe(200)
+  expect(await status(undefined)).toBe(200)
+})
+
 it('varies by what the answer depends on, also for 304', async () => {
   const { http } = await lab([who('authenticated')], { authenticators: [bearer(false)] })
   const first = await http.inject({ url: '/who', headers: { authorization: 'Bearer ada' } })
@@ -265,12 +289,26 @@ describe('boot', () => {
     )
   })
 
-  it('refuses an error code that is in no catalogue, and one name for two schemas, when the document is made', async () => {
+  it('refuses a route that names an error code of no catalogue', async () => {
     const errors = defineErrors({ 'a.b': { status: 409, message: 'x' } })
     const good = await lab([base({ errors: ['a.b'] })], { catalogues: [errors] })
     expect(good.http.document()).toHaveProperty(['paths', '/x', 'get', 'responses', '409'])
-    const bad = await lab([base({ errors: ['a.c'] })], { catalogues: [errors] })
-    expect(() => bad.http.document()).toThrow(/"a.c" is in no catalogue/)
+    await expect(lab([base({ errors: ['a.b', 'a.c'] })], { catalogues: [errors] })).rejects.toThrow(
+      /GET \/x: its error code "a.c" is in no catalogue/,
+    )
+  })
+
+  it('refuses one error code with two meanings, and takes the same meaning twice', async () => {
+    const one = defineErrors({ 'a.b': { status: 409, message: { en: 'x', id: 'y' } } })
+    const same = defineErrors({ 'a.b': { status: 409, message: { en: 'x', id: 'y' } } })
+    const other = defineErrors({ 'a.b': { status: 404, message: { en: 'x', id: 'y' } } })
+    await lab([base({})], { catalogues: [one, same] })
+    await expect(lab([base({})], { catalogues: [one, other] })).rejects.toThrow(/"a.b" means different things/)
+    const internal = defineErrors({ internal: { status: 500, message: 'mine' } })
+    await expect(lab([base({})], { catalogues: [internal] })).rejects.toThrow(/"internal" means different things/)
+  })
+
+  it('refuses one name for two schemas when the document is made', async () => {
     const named = (type: object): object => ({ ...type, $id: 'Thing' })
     const twice = await lab([
       base({ data: named(Type.Object({ a: Type.String() })) }),
