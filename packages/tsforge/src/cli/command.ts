@@ -8,6 +8,12 @@ export interface Flag {
   readonly doc: string
 }
 
+/** A word that wants more words behind it, e.g. `<kid>`. */
+export interface Word {
+  readonly doc: string
+  readonly takes: readonly string[]
+}
+
 /** What the user asked for, checked. */
 export interface Invocation {
   /** Words after the command, e.g. `up` in `forge migrate up`. */
@@ -23,7 +29,7 @@ export interface Command {
   /** What may follow the name, e.g. `[up|down|status|drift]`. */
   readonly usage: string
   /** The words that may come first; absent when the command takes none. */
-  readonly words?: Readonly<Record<string, string>>
+  readonly words?: Readonly<Record<string, string | Word>>
   readonly flags: Readonly<Record<string, Flag>>
   readonly examples: readonly string[]
   /** Returns the exit code; 0 when nothing is returned. */

@@ -24,7 +24,9 @@ export function overview(): string {
 }
 
 export function helpFor(name: string, command: Command): string {
-  const words = Object.entries(command.words ?? {})
+  const words = Object.entries(command.words ?? {}).map(([word, about]): [string, string] =>
+    typeof about === 'string' ? [word, about] : [[word, ...about.takes].join(' '), about.doc],
+  )
   return [
     `${commands[name]?.summary}.`,
     '',

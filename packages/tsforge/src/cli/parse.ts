@@ -9,15 +9,21 @@ type Values = Record<string, string | boolean | undefined>
 /** Splits `args` into words and flags, refusing what the command does not know. */
 export function parse(name: string, command: Command, args: readonly string[]): Omit<Invocation, 'terminal'> {
   const { words, flags } = split(args, { ...command.flags, ...globalFlags })
-  const [first, extra] = words
-  if (first !== undefined && flags['help'] !== true) {
-    const known = Object.keys(command.words ?? {})
-    if (known.length === 0) throw new UsageError(`forge ${name} takes no "${first}".`)
-    if (!known.includes(first)) throw new UsageError(`forge ${name} has no "${first}"${suggestion(first, known)}`)
-    if (extra !== undefined) throw new UsageError(`forge ${name} ${first} takes no "${extra}".`)
-  }
+  if (flags['help'] !== true) checkWords(name, command, words)
   const { cwd } = flags
   return { words, flags, cwd: resolve(typeof cwd === 'string' ? cwd : '.') }
+}
+
+function checkWords(name: string, { words: known = {} }: Command, [first, ...rest]: readonly string[]): void {
+  if (first === undefined) return
+  const names = Object.keys(known)
+  if (names.length === 0) throw new UsageError(`forge ${name} takes no "${first}".`)
+  const word = Object.hasOwn(known, first) ? known[first] : undefined
+  if (word === undefined) throw new UsageError(`forge ${name} has no "${first}"${suggestion(first, names)}`)
+  const takes = typeof word === 'string' ? [] : word.takes
+  if (rest.length > takes.length) throw new UsageError(`forge ${name} ${first} takes no "${rest[takes.length]}".`)
+  if (rest.length < takes.length)
+    throw new UsageError(`forge ${name} ${first} needs ${takes.slice(rest.length).join(' ')}.`)
 }
 
 /** Like `util.parseArgs`, but names the flag that was probably meant. */

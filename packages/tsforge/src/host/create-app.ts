@@ -47,6 +47,10 @@ export async function fromPlan(
   const { app } = plan
   const telemetry = createTelemetry(plan.log, { app, clock, ...(sink !== undefined && { sink }) })
   const metrics = createMetrics()
+  metrics.gauge('forge_log_lines_dropped', {
+    help: 'Log lines given up because nobody took them, since the start.',
+    collect: () => telemetry.dropped(),
+  })
   const tools = {
     app,
     clock,

@@ -4,12 +4,16 @@ import { withApp } from '../app.ts'
 import type { MigrationReport, Migrator } from '../../primitives/db/migrate/index.ts'
 
 export const migrate: Command = {
-  usage: '[up|down|status|drift]',
+  usage: '[up|down|status|drift|resolve]',
   words: {
     up: 'Apply what is pending (the default)',
     down: 'Revert the newest migration',
     status: 'Show every migration and its state',
     drift: 'Show where the files and the database disagree; exit code 1 when they do',
+    resolve: {
+      doc: 'Declare a migration that was interrupted outside of a transaction',
+      takes: ['<module/NNNN>', '<applied|pending>'],
+    },
   },
   flags: {
     'dry-run': { type: 'boolean', doc: 'Show what up or down would do' },
@@ -21,6 +25,7 @@ export const migrate: Command = {
     'forge migrate up --dry-run',
     'forge migrate down --steps 2',
     'forge migrate status --json',
+    'forge migrate resolve notes/0002 pending',
   ],
   async run(call) {
     const verb = (call.words[0] ?? 'up') as keyof typeof verbs
@@ -31,7 +36,7 @@ export const migrate: Command = {
   },
 }
 
-const verbs = { up, down, status, drift }
+const verbs = { up, down, status, drift, resolve }
 
 async function up(migrator: Migrator, { flags, terminal }: Invocation): Promise<number> {
   const { to } = flags
@@ -62,6 +67,14 @@ async function drift(migrator: Migrator, { terminal }: Invocation): Promise<numb
     found.length === 0 ? 'Files and database agree.' : terminal.table(found.map(({ kind, id }) => [kind, id])),
   )
   return found.length === 0 ? 0 : 1
+}
+
+async function resolve(migrator: Migrator, { words, terminal }: Invocation): Promise<number> {
+  const [, id = '', state] = words
+  if (state !== 'applied' && state !== 'pending') throw new UsageError('A migration is resolved as applied or pending.')
+  await migrator.resolve(id, state)
+  terminal.answer({ ok: true, id, state }, () => `${id} counts as ${state} now`)
+  return 0
 }
 
 function told(report: MigrationReport, done: string, wouldBe: string, nothing: string): string {

@@ -39,10 +39,12 @@ export async function chooseDriver({
   if (kind === 'postgres') return postgresDriver(options, clock, app.name)
   if (kind !== 'pglite') {
     const { binariesPackage, embedded, embeddedInstalled } = await import('./drivers/embedded.ts')
-    if (kind === 'embedded' || embeddedInstalled()) {
+    const from = join(app.root, 'forge.config.ts')
+    if (kind === 'embedded' || embeddedInstalled(from)) {
       const { poolMax: max, poolWaitMs, statementTimeoutMs, preparedLimit } = options
       return embedded({
         dir: options.dataDir ?? join(app.root, '.forge', 'postgres'),
+        from,
         clock,
         max,
         poolWaitMs,
