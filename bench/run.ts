@@ -2,7 +2,7 @@
  * `npm run bench -- <name> [--quick] [--json]`: prints how we compare with the rivals of one bench, in one run with
  * alternating rounds. A full run is kept in results.json, from which README's table is made.
  */
-import { execFileSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { arch, availableParallelism, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -32,9 +32,8 @@ const settings: Settings = values.quick
   : { rounds: 7, seconds: 1, repetitions: 100, memoryRequests: 250_000, generator, note }
 
 // What is measured is what is published: the built package, not the sources.
-execFileSync(process.execPath, [join(import.meta.dirname, '../tools/build.ts')], {
-  stdio: ['ignore', 'inherit', 'inherit'],
-})
+const built = spawnSync(process.execPath, [join(import.meta.dirname, '../tools/build.ts')], { stdio: 'inherit' })
+if (built.status !== 0) process.exit(1)
 const { bench } = (await import(file)) as { bench: Bench }
 const claims = await bench.run(settings)
 
