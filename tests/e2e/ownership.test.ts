@@ -1,4 +1,4 @@
-import { statSync } from 'node:fs'
+import { readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { checkout } from './checkout.ts'
@@ -29,9 +29,11 @@ describe('the embedded database', () => {
   // Root becomes somebody without a name or a home; anybody else is such a user already.
   it('runs for an ordinary user', async () => {
     const uid = isRoot ? 54_321 : (process.getuid?.() as number)
-    await using clone = checkout({ mode: 0o755, ...(isRoot && { owner: uid }) })
+    await using clone = checkout({ mode: 0o755, ...(isRoot && { owner: uid, unlinked: true }) })
     const wrapper = isRoot ? ['setpriv', `--reuid=${uid}`, `--regid=${uid}`, '--clear-groups'] : []
     await survives({ ...clone, wrapper })
     expect(statSync(join(clone.root, '.forge')).uid).toBe(uid)
+    // The package belongs to root and lacks links: it was completed in a copy.
+    if (isRoot) expect(readdirSync(join(clone.root, '.forge/postgres/cache'))).toHaveLength(1)
   })
 })

@@ -7,7 +7,7 @@ import type { Log } from '../../kernel/log.ts'
 import type { Db, DbSettings, Tx, TxOptions } from './facade.ts'
 import type { DbCapabilities, DbConnection, DbDriver, Queryable, QueryResult, Statement } from './driver.ts'
 import { dbErrors } from './errors.ts'
-import { dbFault, isConnectionLoss, isRetryable } from './faults.ts'
+import { canWrite, dbFault, isConnectionLoss, isRetryable } from './faults.ts'
 import { Meter } from './meter.ts'
 import { jitter } from './backoff.ts'
 import { Transaction, runHooks } from './transaction.ts'
@@ -19,9 +19,6 @@ export type { Db, DbSettings, Tx, TxOptions } from './facade.ts'
 type Row = Record<string, unknown>
 
 const defaultAttempts = 5
-
-/** A `select`, `show`, … cannot write by itself (a function that it calls can; such calls belong in a `tx`). */
-const readsOnly = /^\s*(?:select|show|table|values|explain|fetch|listen|unlisten|set)\b/i
 
 /** Set while a transaction holds the only connection of a driver that has no second one. */
 const holding = new AsyncLocalStorage<{ open: boolean }>()
@@ -50,7 +47,7 @@ class Facade implements Db {
 
   async query<R = Row>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
     const result = await this.#run<R>(text, values)
-    if (!readsOnly.test(text)) markWritten()
+    if (canWrite(text)) markWritten()
     return result
   }
 

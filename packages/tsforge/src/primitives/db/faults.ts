@@ -132,6 +132,19 @@ export function isStalePlan(error: unknown): boolean {
   )
 }
 
+/** A `select`, `show`, … cannot write by itself (a function that it calls can; such calls belong in a `tx`). */
+const readsOnly = /^\s*(?:select|show|table|values|explain|fetch|listen|unlisten|set)\b/i
+
+export function canWrite(text: string): boolean {
+  return !readsOnly.test(text)
+}
+
+/** What became of a statement of its own that had been sent: when the connection is gone, so is word of a write. */
+export function sentFault(error: unknown, text: string): ForgeError {
+  const fault = translate(error)
+  return isConnectionLoss(fault) && canWrite(text) ? dbFault('db.commit_unknown', error) : fault
+}
+
 /** Whether the server asks for the whole transaction to be run again. */
 export function isRetryable(error: unknown): boolean {
   return dbErrors.is(error, 'db.conflict') || dbErrors.is(error, 'db.stale_plan')

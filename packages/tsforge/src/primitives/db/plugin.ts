@@ -39,16 +39,21 @@ export async function chooseDriver({
   if (kind === 'postgres') return postgresDriver(options, clock, app.name)
   if (kind !== 'pglite') {
     const { binariesPackage, embedded, embeddedInstalled } = await import('./drivers/embedded.ts')
-    const from = join(app.root, 'forge.config.ts')
-    if (kind === 'embedded' || embeddedInstalled(from)) {
-      const { poolMax: max, poolWaitMs, statementTimeoutMs, preparedLimit } = options
+    // Where packages are strictly apart, the framework does not see what the app installed.
+    const config = join(app.root, 'forge.config.ts')
+    const inApp = embeddedInstalled(config)
+    if (kind === 'embedded' || inApp || embeddedInstalled()) {
+      const { poolMax: max, poolWaitMs, preparedLimit } = options
+      const { statementTimeoutMs, lockTimeoutMs, idleInTransactionTimeoutMs } = options
       return embedded({
         dir: options.dataDir ?? join(app.root, '.forge', 'postgres'),
-        from,
+        ...(inApp && { from: config }),
         clock,
         max,
         poolWaitMs,
         statementTimeoutMs,
+        lockTimeoutMs,
+        idleInTransactionTimeoutMs,
         preparedLimit,
       })
     }

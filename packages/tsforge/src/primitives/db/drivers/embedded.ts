@@ -29,8 +29,10 @@ export interface EmbeddedDriverOptions extends EmbeddedOptions {
   readonly max?: number
   /** Longest wait for a free connection, default 5 s. */
   readonly poolWaitMs?: number
-  /** Default 30 s. */
+  /** Server-side limits, milliseconds; 0 means none. Defaults 30 s, 10 s, 60 s. */
   readonly statementTimeoutMs?: number
+  readonly lockTimeoutMs?: number
+  readonly idleInTransactionTimeoutMs?: number
   readonly preparedLimit?: number
 }
 
@@ -109,6 +111,8 @@ class EmbeddedDriver implements DbDriver {
       max = 10,
       poolWaitMs = 5000,
       statementTimeoutMs = 30_000,
+      lockTimeoutMs = 10_000,
+      idleInTransactionTimeoutMs = 60_000,
       preparedLimit = 256,
     } = this.#options
     const connection: ClientConfig = {
@@ -126,7 +130,8 @@ class EmbeddedDriver implements DbDriver {
         max,
         application_name: 'tsforge',
         statement_timeout: statementTimeoutMs,
-        idle_in_transaction_session_timeout: 60_000,
+        lock_timeout: lockTimeoutMs,
+        idle_in_transaction_session_timeout: idleInTransactionTimeoutMs,
       },
       preparing: { names: new StatementNames(), limit: preparedLimit },
       direct: async () => ({ ...connection, host: (await this.#ensure()).host, application_name: 'tsforge listen' }),

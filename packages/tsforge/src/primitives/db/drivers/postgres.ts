@@ -74,7 +74,13 @@ export function postgres(options: PostgresOptions): DbDriver {
             probe,
           },
     startTimeoutMs: options.startTimeoutMs ?? 30_000,
+    quietMs: quietOf(options.statementTimeoutMs),
   })
+}
+
+/** Longest silence of a connection that owes an answer, before the server is asked what it does. */
+function quietOf(statementTimeoutMs = 30_000): number {
+  return statementTimeoutMs > 0 ? Math.min(statementTimeoutMs, 10_000) : 10_000
 }
 
 function connection(url: string, options: PostgresOptions, role?: string): ClientConfig {

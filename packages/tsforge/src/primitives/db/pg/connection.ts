@@ -35,8 +35,8 @@ export function submittable(
   preparing: Preparing | undefined,
   settle: Settle,
 ): Submittable {
-  if (values === undefined) return new Script(text, settle) as unknown as Submittable
   const session = sessionOf(client)
+  if (values === undefined) return new Script(session, text, settle) as unknown as Submittable
   return new Exchange(session, [planFor(session, { text, values }, preparing)], settle) as unknown as Submittable
 }
 

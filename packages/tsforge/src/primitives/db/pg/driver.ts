@@ -34,6 +34,8 @@ export interface PgDriverParts {
         readonly probe?: (() => Promise<ReplicaLag>) | undefined
       }
     | undefined
+  /** See `PgPoolSettings`. */
+  readonly quietMs?: number | undefined
   /** How long `start` waits for a server that is not there yet. */
   readonly startTimeoutMs: number
 }
@@ -49,10 +51,10 @@ export class PgDriver implements DbDriver {
   #started: Promise<void> | undefined
 
   constructor(parts: PgDriverParts) {
-    const { clock, preparing, replica } = parts
+    const { clock, preparing, replica, quietMs } = parts
     this.name = parts.name
     this.#parts = parts
-    this.#pool = new PgPool({ source: parts.source, preparing, clock })
+    this.#pool = new PgPool({ source: parts.source, preparing, clock, quietMs })
     this.#listener = parts.direct && new Listener(parts.direct, clock)
     if (replica !== undefined) {
       const pool = new PgPool({ source: replica.source, preparing, clock })

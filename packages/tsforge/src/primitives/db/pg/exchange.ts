@@ -57,6 +57,7 @@ export class Exchange {
     } finally {
       wire.stream.uncork?.()
     }
+    this.#session.awaiting = this
     this.#begin()
     return null
   }
@@ -129,6 +130,7 @@ export class Exchange {
   #finish(error: unknown): void {
     if (this.#settled) return
     this.#settled = true
+    if (this.#session.awaiting === this) this.#session.awaiting = undefined
     this.#settle(error, this.#results)
   }
 }

@@ -36,6 +36,7 @@ export class Listener {
   #link: Link | undefined
   #opening: Promise<Link> | undefined
   #heartbeat: Timer | undefined
+  #restoring = false
   readonly #stop = new AbortController()
 
   constructor(config: DirectConfig, clock: Clock) {
@@ -62,9 +63,8 @@ export class Listener {
     if (this.#stop.signal.aborted) return
     this.#stop.abort(new Error('the listener is closed'))
     this.#channels.clear()
-    this.#heartbeat?.cancel()
     const link = this.#link ?? (await this.#opening?.catch(() => undefined))
-    this.#link = undefined
+    this.#drop()
     await link?.client.end().catch(() => undefined)
   }
 
@@ -113,11 +113,16 @@ export class Listener {
 
   #onLoss(link: Link): void {
     if (this.#link !== link) return
+    this.#drop()
+    if (this.#stop.signal.aborted || this.#restoring) return
+    tellConnection({ kind: 'listener_lost' })
+    this.#restoring = true
+    void this.#restore().finally(() => (this.#restoring = false))
+  }
+
+  #drop(): void {
     this.#link = undefined
     this.#heartbeat?.cancel()
-    if (this.#stop.signal.aborted) return
-    tellConnection({ kind: 'listener_lost' })
-    void this.#restore()
   }
 
   async #restore(): Promise<void> {
@@ -125,16 +130,18 @@ export class Listener {
       try {
         await this.#clock.sleep(jitter(attempt, 50, 5000), this.#stop.signal)
         if (this.#channels.size === 0) return
-        const { statements } = await this.#connected()
-        await statements.query(
+        const link = await this.#connected()
+        await link.statements.query(
           [...this.#channels.keys()].map((channel) => `listen ${pg.escapeIdentifier(channel)}`).join('; '),
         )
-        break
+        if (this.#link === link) break
       } catch {
-        // Still down, or lost again while listening: another `end` may have come, one loop is enough.
-        if (this.#link !== undefined) return
+        // Still down; or somebody answers who cannot listen, such as a standby before its promotion.
+        if (this.#link !== undefined) destroy(this.#link.client)
+        this.#drop()
       }
     }
+    this.#restoring = false
     if (this.#stop.signal.aborted) return
     tellConnection({ kind: 'listener_restored' })
     for (const subscribers of this.#channels.values()) for (const { onGap } of subscribers) onGap()

@@ -4,11 +4,14 @@ import type { Clock } from '../../../kernel/clock.ts'
 import type { PoolStats, Queryable, QueryResult } from '../driver.ts'
 import { dbErrors } from '../errors.ts'
 import { tellConnection } from '../events.ts'
-import { dbFault, isConnectionLoss, translate } from '../faults.ts'
+import { dbFault, isConnectionLoss, sentFault, translate } from '../faults.ts'
 import { PgConnection, leftOpen, submittable } from './connection.ts'
 import type { Preparing } from './connection.ts'
 import type { Settle } from './exchange.ts'
 import type { Row } from './rows.ts'
+import { Shares } from './shares.ts'
+import type { Share } from './shares.ts'
+import { SilenceWatch } from './silence.ts'
 
 /** At most one renewal in this time, so that a server which stays read-only does not cost a reconnection per write. */
 const renewalPauseMs = 5000
@@ -18,6 +21,8 @@ export interface PgPoolSettings {
   readonly source: PoolConfig | Pool
   readonly preparing: Preparing | undefined
   readonly clock: Clock
+  /** A connection that owes an answer is looked at after so long a silence; absent: never. Only for a pool of our own. */
+  readonly quietMs?: number | undefined
 }
 
 function isLive(source: PoolConfig | Pool): source is Pool {
@@ -34,43 +39,75 @@ export class PgPool implements Queryable {
   #renewedAt = Number.NEGATIVE_INFINITY
   readonly #retiring = new Set<Promise<void>>()
   #closed: Promise<void> | undefined
+  readonly #silence: SilenceWatch | undefined
+  readonly #shares: Shares
 
   constructor(settings: PgPoolSettings) {
+    const { source, clock, quietMs } = settings
     this.#settings = settings
-    this.#own = !isLive(settings.source)
-    this.#pool = isLive(settings.source) ? adopt(settings.source) : create(settings.source)
+    this.#own = !isLive(source)
+    if (quietMs !== undefined && !isLive(source)) this.#silence = new SilenceWatch({ config: source, clock, quietMs })
+    this.#pool = this.#open()
+    const { max, connectionTimeoutMillis = 0 } = this.#pool.options
+    this.#shares = new Shares(max, connectionTimeoutMillis > 0 ? connectionTimeoutMillis : 5000, clock)
   }
 
   /** One statement on any connection: the hot path, so without a `PgConnection` in between. */
   query<R = Row>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
+    const share = this.#shares.take()
+    return share instanceof Promise
+      ? share.then((taken) => this.#query<R>(text, values, taken))
+      : this.#query<R>(text, values, share)
+  }
+
+  connect(): Promise<PgConnection> {
+    const share = this.#shares.take()
+    return share instanceof Promise ? share.then((taken) => this.#connect(taken)) : this.#connect(share)
+  }
+
+  #query<R>(text: string, values: unknown[] | undefined, share: Share | undefined): Promise<QueryResult<R>> {
     const pool = this.#pool
     return new Promise<QueryResult<R>>((resolve, reject) => {
       pool.connect((error, lent, release) => {
-        if (error !== undefined && error !== null) return reject(error)
+        if (error !== undefined && error !== null) {
+          this.#shares.give(share)
+          return reject(error)
+        }
         const client = this.#watch(lent as unknown as Client)
+        const giveBack = (broken?: boolean): void => {
+          release(broken)
+          this.#shares.give(share)
+        }
         try {
           const settle: Settle = (failure, results) => {
-            release(
+            giveBack(
               failure === undefined ? leftOpen(client) : this.#isFatal(pool, translate(failure)) || leftOpen(client),
             )
             if (failure === undefined) resolve(results[0] as QueryResult<R>)
-            else reject(failure as Error)
+            else reject(sentFault(failure, text))
           }
           client.query(submittable(client, text, values, this.#settings.preparing, settle))
         } catch (failure) {
-          release()
+          giveBack()
           reject(failure as Error)
         }
       })
     }).catch(refuse)
   }
 
-  connect(): Promise<PgConnection> {
+  #connect(share: Share | undefined): Promise<PgConnection> {
     const pool = this.#pool
     return new Promise<PgConnection>((resolve, reject) => {
       pool.connect((error, client, release) => {
-        if (error !== undefined && error !== null) reject(error)
-        else resolve(this.#lend(pool, client as unknown as Client, release))
+        if (error !== undefined && error !== null) {
+          this.#shares.give(share)
+          return reject(error)
+        }
+        const giveBack = (broken: boolean): void => {
+          release(broken)
+          this.#shares.give(share)
+        }
+        resolve(this.#lend(pool, client as unknown as Client, giveBack))
       })
     }).catch(refuse)
   }
@@ -87,7 +124,17 @@ export class PgPool implements Queryable {
     return this.#closed
   }
 
-  #lend(pool: Pool, client: Client, release: (destroy?: boolean) => void): PgConnection {
+  #open(): Pool {
+    const { source } = this.#settings
+    const pool = adopt(isLive(source) ? source : new pg.Pool(source))
+    if (this.#silence !== undefined) {
+      pool.on('connect', (client) => this.#silence?.add(client as unknown as Client))
+      pool.on('remove', (client) => this.#silence?.remove(client as unknown as Client))
+    }
+    return pool
+  }
+
+  #lend(pool: Pool, client: Client, release: (destroy: boolean) => void): PgConnection {
     return new PgConnection(this.#watch(client), release, this.#settings.preparing, (error) =>
       this.#isFatal(pool, error),
     )
@@ -108,7 +155,7 @@ export class PgPool implements Queryable {
     const now = this.#settings.clock.monotonic()
     if (this.#own && pool === this.#pool && this.#closed === undefined && now - this.#renewedAt >= renewalPauseMs) {
       this.#renewedAt = now
-      this.#pool = create(this.#settings.source as PoolConfig)
+      this.#pool = this.#open()
       const retired: Promise<void> = pool.end().finally(() => this.#retiring.delete(retired))
       this.#retiring.add(retired)
       tellConnection({ kind: 'pool_renewed', cause: error })
@@ -118,10 +165,6 @@ export class PgPool implements Queryable {
 }
 
 const watched = new WeakSet<Client>()
-
-function create(config: PoolConfig): Pool {
-  return adopt(new pg.Pool(config))
-}
 
 function adopt(pool: Pool): Pool {
   if ((pool as unknown as { options?: { pipeline?: boolean } }).options?.pipeline === true) {

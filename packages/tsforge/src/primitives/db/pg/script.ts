@@ -3,10 +3,11 @@ import type { QueryResult } from '../driver.ts'
 import { complete, readRow, shapeOf } from './rows.ts'
 import type { Settle } from './exchange.ts'
 import type { Row, Shape } from './rows.ts'
-import type { Wire } from './session.ts'
+import type { Session, Wire } from './session.ts'
 
 /** A script of any number of statements without values, over the simple protocol. Its last result counts. */
 export class Script {
+  readonly #session: Session
   readonly #text: string
   readonly #settle: Settle
   #shape: Shape | undefined
@@ -15,12 +16,14 @@ export class Script {
   #failure: unknown
   #settled = false
 
-  constructor(text: string, settle: Settle) {
+  constructor(session: Session, text: string, settle: Settle) {
+    this.#session = session
     this.#text = text
     this.#settle = settle
   }
 
   submit(wire: Wire): Error | null {
+    this.#session.awaiting = this
     wire.query(this.#text)
     return null
   }
@@ -58,6 +61,7 @@ export class Script {
   #finish(error: unknown): void {
     if (this.#settled) return
     this.#settled = true
+    if (this.#session.awaiting === this) this.#session.awaiting = undefined
     this.#settle(error, [this.#last])
   }
 }

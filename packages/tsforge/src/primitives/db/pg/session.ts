@@ -22,6 +22,8 @@ export class Session {
   readonly doubtful: Set<string> = new Set()
   /** Parse messages under way, in order; `undefined` for unnamed ones. */
   readonly parsing: (string | undefined)[] = []
+  /** What has been sent and not been answered. */
+  awaiting: object | undefined
 
   constructor(wire: Wire) {
     wire.on('parseComplete', () => {

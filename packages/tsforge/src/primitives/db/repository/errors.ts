@@ -1,12 +1,7 @@
 import { defineErrors } from '../../../kernel/errors.ts'
 import type { ErrorCatalogue } from '../../../kernel/errors.ts'
 
-export type RepositoryErrorCode =
-  | 'db.not_found'
-  | 'db.version_conflict'
-  | 'db.precondition_failed'
-  | 'db.column_unknown'
-  | 'db.filter_invalid'
+export type RepositoryErrorCode = 'db.not_found' | 'db.version_conflict' | 'db.column_unknown' | 'db.filter_invalid'
 
 export const repositoryErrors: ErrorCatalogue<RepositoryErrorCode> = defineErrors({
   'db.not_found': {
@@ -18,14 +13,6 @@ export const repositoryErrors: ErrorCatalogue<RepositoryErrorCode> = defineError
     status: 409,
     message: { en: 'The record was changed by somebody else meanwhile.', id: 'Data sudah diubah oleh pihak lain.' },
     fix: 'Read it again and repeat the change on its current version.',
-  },
-  'db.precondition_failed': {
-    status: 412,
-    message: {
-      en: 'The record is not the one named by If-Match.',
-      id: 'Data tidak lagi sama dengan yang disebut If-Match.',
-    },
-    fix: 'Read it again and repeat the change with its current ETag.',
   },
   'db.column_unknown': {
     status: 422,

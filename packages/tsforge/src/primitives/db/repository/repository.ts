@@ -1,5 +1,6 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import type { PageRequest, Slice } from '../../../kernel/page.ts'
+import type { Expected } from '../../../kernel/precondition.ts'
 import type { Queryable } from '../driver.ts'
 import type { Table } from './table.ts'
 import type { Where } from './where.ts'
@@ -9,13 +10,8 @@ export interface ReadOptions {
   readonly withDeleted?: boolean
 }
 
-/** Which version the caller has seen. Made by hand, or by `requireMatch` from an If-Match header. */
-export interface Expected {
-  /** The write happens only when the row has this version (or one of these). Absent: any. */
-  readonly version?: number | readonly number[]
-  /** A mismatch is `db.precondition_failed` (412) instead of `db.version_conflict` (409). */
-  readonly precondition?: boolean
-}
+/** A mismatch is `db.version_conflict` (409), or `precondition.failed` (412) when a header named the version. */
+export type { Expected }
 
 export interface WriteOptions extends Expected, ReadOptions {}
 

@@ -1,8 +1,10 @@
 import { systemClock } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
 import { currentContext, requireTenantId } from '../../../kernel/context.ts'
+import type { ForgeError } from '../../../kernel/errors.ts'
 import { isUuid, uuidv7 } from '../../../kernel/ids.ts'
 import type { Slice } from '../../../kernel/page.ts'
+import { preconditionErrors } from '../../../kernel/precondition.ts'
 import type { Queryable } from '../driver.ts'
 import { selectPage } from '../keyset.ts'
 import type { KeysetColumn } from '../keyset.ts'
@@ -226,10 +228,11 @@ class TableRepository<Row, New, Patch> implements Repository<Row, New, Patch> {
     throw this.#conflict(row as Values, options)
   }
 
-  #conflict(row: Values, { precondition = false }: Expected): Error {
-    return repositoryErrors.error(precondition ? 'db.precondition_failed' : 'db.version_conflict', {
-      meta: { current_version: row['version'] },
-    })
+  #conflict(row: Values, { precondition = false }: Expected): ForgeError {
+    const details = { meta: { current_version: row['version'] } }
+    return precondition
+      ? preconditionErrors.error('precondition.failed', details)
+      : repositoryErrors.error('db.version_conflict', details)
   }
 
   #filter(where: object, options: ReadOptions | undefined): { sql: string; values: unknown[] } {

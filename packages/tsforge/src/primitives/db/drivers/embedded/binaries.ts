@@ -41,17 +41,13 @@ export function embeddedInstalled(from: string | URL = import.meta.url): boolean
   return loader === undefined || existsSync(loader)
 }
 
-/** Seen from the app first: where packages are strictly apart, the framework does not see what the app installed. */
 function packageFolder(from: string | URL): string | undefined {
-  for (const place of [from, import.meta.url]) {
-    try {
-      // The package exports its entry point only.
-      return dirname(dirname(createRequire(place).resolve(binariesPackage())))
-    } catch {
-      // Not to be seen from there.
-    }
+  try {
+    // The package exports its entry point only.
+    return dirname(dirname(createRequire(from).resolve(binariesPackage())))
+  } catch {
+    return undefined
   }
-  return undefined
 }
 
 /** Finds the programs and makes them runnable, also where npm ran no install script or the folder belongs to somebody else. */

@@ -261,7 +261,7 @@ describe('versions', () => {
     const { id } = await repo.insert({ slug: 'a' })
     const seen = { version: [7, 8, 2 ** 31], precondition: true }
     await expect(repo.update(id, { stars: 1 }, seen)).rejects.toMatchObject({
-      code: 'db.precondition_failed',
+      code: 'precondition.failed',
       status: 412,
     })
     await expect(repo.softDelete(id, seen)).rejects.toMatchObject({ status: 412 })
