@@ -2,10 +2,10 @@ import { defineConfig, defineFeature } from 'tsforge'
 import { dbPort } from 'tsforge/db'
 import { column, createRepository, defineTable } from 'tsforge/db/repository'
 import { created, route } from 'tsforge/http'
-import { Type } from 'tsforge/schema'
+import { Type, Uuid } from 'tsforge/schema'
 
 const table = defineTable({ name: 'guests', columns: { name: column.text() }, softDelete: false, versioned: false })
-const Guest = Type.Object({ id: Type.String({ format: 'uuid' }), name: Type.String({ minLength: 1, maxLength: 80 }) })
+const Guest = Type.Object({ id: Uuid, name: Type.String({ minLength: 1, maxLength: 80 }) })
 
 const guestbook = defineFeature({
   name: 'guestbook',

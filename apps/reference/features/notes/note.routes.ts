@@ -1,47 +1,26 @@
-import {
-  created,
-  definePage,
-  noContent,
-  optionalMatch,
-  pageOf,
-  pageQuery,
-  pageSchema,
-  parsePage,
-  reply,
-  route,
-  versionTag,
-} from 'tsforge/http'
+import { created, definePage, noContent, pageOf, pageQuery, pageSchema, parsePage, route } from 'tsforge/http'
 import type { Route } from 'tsforge/http'
-import { Type } from 'tsforge/schema'
-import type { Note } from './note.repository.ts'
+import { Timestamp, Type, Uuid } from 'tsforge/schema'
 import type { NoteService } from './note.service.ts'
 
 const title = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' })
 const body = Type.String({ maxLength: 100_000 })
 
-const NoteParams = Type.Object({ id: Type.String({ format: 'uuid' }) })
+const NoteParams = Type.Object({ id: Uuid })
 const NewNote = Type.Object({ title, body, pinned: Type.Optional(Type.Boolean()) })
 const NotePatch = Type.Partial(NewNote, { minProperties: 1 })
 const NoteData = Type.Object({
-  id: Type.String({ format: 'uuid' }),
+  id: Uuid,
   title: Type.String(),
   body: Type.String(),
   pinned: Type.Boolean(),
   version: Type.Integer(),
-  created_at: Type.String({ format: 'date-time' }),
-  updated_at: Type.String({ format: 'date-time' }),
+  created_at: Timestamp,
+  updated_at: Timestamp,
 })
 
 const tags = ['notes']
 const paging = definePage({ name: 'notes', sort: ['id', 'title', 'created_at'], defaultSort: '-id' })
-const pagingErrors = [
-  'page.limit_invalid',
-  'page.sort_invalid',
-  'page.cursor_invalid',
-  'page.offset_invalid',
-  'page.position_ambiguous',
-]
-const writingErrors = ['note.not_found', 'precondition.malformed', 'db.precondition_failed']
 
 export function noteRoutes({ repository, cursors }: NoteService): readonly Route[] {
   return [
@@ -54,10 +33,9 @@ export function noteRoutes({ repository, cursors }: NoteService): readonly Route
       access: 'notes.read',
       query: Type.Object(pageQuery),
       data: pageSchema(NoteData),
-      errors: pagingErrors,
       handler: async ({ query }) => {
         const page = parsePage(query, paging, cursors)
-        return pageOf(await repository.find(page), page, show)
+        return pageOf(await repository.find(page), page)
       },
     }),
     route({
@@ -70,13 +48,11 @@ export function noteRoutes({ repository, cursors }: NoteService): readonly Route
       body: NewNote,
       status: 201,
       data: NoteData,
+      etag: 'version',
       errors: ['note.title_taken'],
       handler: async (call) => {
         const note = await repository.insert(call.body)
-        return created(show(note), {
-          location: `/api/v1/notes/${note.id}`,
-          headers: { etag: versionTag(note.version) },
-        })
+        return created(note, { location: `/api/v1/notes/${note.id}` })
       },
     }),
     route({
@@ -88,8 +64,9 @@ export function noteRoutes({ repository, cursors }: NoteService): readonly Route
       access: 'notes.read',
       params: NoteParams,
       data: NoteData,
+      etag: 'version',
       errors: ['note.not_found'],
-      handler: async ({ params }) => tagged(await repository.findByIdOrThrow(params.id)),
+      handler: ({ params }) => repository.findByIdOrThrow(params.id),
     }),
     route({
       method: 'PATCH',
@@ -100,10 +77,11 @@ export function noteRoutes({ repository, cursors }: NoteService): readonly Route
       access: 'notes.write',
       params: NoteParams,
       body: NotePatch,
+      precondition: 'optional',
       data: NoteData,
-      errors: ['note.title_taken', ...writingErrors],
-      handler: async (call) =>
-        tagged(await repository.update(call.params.id, call.body, optionalMatch(call.header('if-match')))),
+      etag: 'version',
+      errors: ['note.not_found', 'note.title_taken'],
+      handler: ({ params, body, expected }) => repository.update(params.id, body, expected),
     }),
     route({
       method: 'DELETE',
@@ -113,29 +91,13 @@ export function noteRoutes({ repository, cursors }: NoteService): readonly Route
       tags,
       access: 'notes.write',
       params: NoteParams,
+      precondition: 'optional',
       data: null,
-      errors: writingErrors,
-      handler: async (call) => {
-        await repository.softDelete(call.params.id, optionalMatch(call.header('if-match')))
+      errors: ['note.not_found'],
+      handler: async ({ params, expected }) => {
+        await repository.softDelete(params.id, expected)
         return noContent()
       },
     }),
   ]
-}
-
-function show(note: Note) {
-  const { id, title, body, pinned, version, created_at, updated_at } = note
-  return {
-    id,
-    title,
-    body,
-    pinned,
-    version,
-    created_at: created_at.toISOString(),
-    updated_at: updated_at.toISOString(),
-  }
-}
-
-function tagged(note: Note) {
-  return reply(show(note), { headers: { etag: versionTag(note.version) } })
 }

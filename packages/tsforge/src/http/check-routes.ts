@@ -1,4 +1,6 @@
 import { paramNames } from './compiled-route.ts'
+import { jsonSchemaOf } from './json-schema.ts'
+import type { JsonSchema } from './json-schema.ts'
 import { errorSpecs } from './openapi/errors.ts'
 import type { Route } from './route.ts'
 import type { HttpSettings } from './site.ts'
@@ -25,12 +27,22 @@ export function checkRoutes(settings: HttpSettings, routes: readonly Route[]): v
     if (!route.url.startsWith('/') || (route.url.length > 1 && route.url.endsWith('/')))
       fault('an address starts with / and does not end with it')
     if (route.method === 'GET' && route.body !== undefined) fault('a GET route takes no body')
+    if (route.method === 'GET' && route.precondition !== undefined) fault('If-Match is for writes, not for GET')
+    if (route.etag === 'version' && !hasVersion(route)) fault('its ETag is the version, which its data does not have')
     checkAccess(settings, route, fault)
     checkParams(route, fault)
     for (const code of route.errors ?? []) if (!specs.has(code)) fault(`its error code "${code}" is in no catalogue`)
   }
   if (faults.length > 0)
     throw new Error(`the routes cannot be served:\n${faults.map((text) => `- ${text}`).join('\n')}`)
+}
+
+function hasVersion({ data }: Route): boolean {
+  if (data === null) return false
+  const schema = jsonSchemaOf(data, 'output')
+  const properties = schema['properties'] as Readonly<Record<string, JsonSchema>> | undefined
+  const required = schema['required'] as readonly string[] | undefined
+  return properties?.['version']?.['type'] === 'integer' && required?.includes('version') === true
 }
 
 function checkAccess(settings: HttpSettings, route: Route, fault: (text: string) => unknown): void {

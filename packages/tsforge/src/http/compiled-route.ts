@@ -4,7 +4,8 @@ import type { Queue } from './deadlines.ts'
 import { strongTag } from './etag.ts'
 import type { HeaderBlock } from './header-block.ts'
 import type { RouteMeter } from './meters.ts'
-import type { Access, Call, Route, TenantMode } from './route.ts'
+import { versionTag } from './precondition.ts'
+import type { Access, Call, PreconditionMode, Route, TenantMode } from './route.ts'
 import type { HeaderList } from './security-headers.ts'
 import { compileSerializer } from './serialization.ts'
 import type { Site } from './site.ts'
@@ -35,14 +36,17 @@ export interface CompiledRoute {
   readonly mediaType: string
   readonly status: number
   readonly enveloped: boolean
-  readonly etag: boolean
+  readonly precondition: PreconditionMode | undefined
+  /** Makes the ETag of a success; `undefined` when it has none. */
+  readonly tag: ((data: unknown, body: string | Buffer) => string) | undefined
+  /** If-None-Match counts. */
+  readonly conditional: boolean
   readonly headers: HeaderList
   readonly errorHeaders: HeaderList
   readonly queue: Queue
   readonly meter: RouteMeter
   /** Makes the body of a success; `undefined` when there is none. May set the content type. */
   readonly write: ((data: unknown, headers: HeaderBlock) => string | Buffer) | undefined
-  tag(body: string | Buffer): string
   handler(call: Call): unknown
 }
 
@@ -50,6 +54,11 @@ export function tenantModeOf(route: Route): TenantMode {
   return (
     route.tenant ?? (route.access === 'public' ? 'none' : route.access === 'authenticated' ? 'optional' : 'required')
   )
+}
+
+/** Whether successes carry an ETag. */
+export function tagged({ data, etag, method }: Pick<Route, 'data' | 'etag' | 'method'>): boolean {
+  return data !== null && (etag ?? method === 'GET') !== false
 }
 
 /** The path parameters of a Fastify pattern. */
@@ -93,7 +102,9 @@ export function compileRoute(site: Site, validators: Validators, route: Route): 
     mediaType: contentType.split(';')[0]!.trim().toLowerCase(),
     status,
     enveloped: !plain,
-    etag: route.etag ?? route.method === 'GET',
+    precondition: route.precondition,
+    tag: tagged(route) ? (route.etag === 'version' ? versionOf : rememberTag()) : undefined,
+    conditional: tagged(route) && route.method === 'GET',
     headers: headersOf(site, vary, route.cacheControl ?? 'no-store', contentType),
     errorHeaders: headersOf(site, [...vary, 'accept', 'accept-language'], 'no-store', undefined),
     queue: site.deadlines.queue(route.limits?.timeoutMs ?? site.options.requestTimeoutMs),
@@ -104,7 +115,6 @@ export function compileRoute(site: Site, validators: Validators, route: Route): 
         : plain
           ? writePlain(serialize, route.plain === true)
           : (data) => serialize!(data),
-    tag: rememberTag(),
     handler: (call) => route.handler(call),
   }
 }
@@ -131,13 +141,14 @@ export function compileMissing(site: Site, template: string, handler: () => unkn
     mediaType: 'application/json',
     status: 204,
     enveloped: false,
-    etag: false,
+    precondition: undefined,
+    tag: undefined,
+    conditional: false,
     headers,
     errorHeaders: headers,
     queue: site.deadlines.queue(site.options.requestTimeoutMs),
     meter: site.meters.route('', template),
     write: undefined,
-    tag: strongTag,
     handler,
   }
 }
@@ -184,11 +195,16 @@ function writePlain(
   }
 }
 
+/** `checkRoutes` has seen that the schema of `data` demands the version. */
+function versionOf(data: unknown): string {
+  return versionTag((data as { readonly version: number }).version)
+}
+
 /** Answers that repeat (health, key sets, documents) are hashed once. */
-function rememberTag(): (body: string | Buffer) => string {
+function rememberTag(): (data: unknown, body: string | Buffer) => string {
   let lastBody = ''
   let lastTag = strongTag('')
-  return (body) => {
+  return (_data, body) => {
     if (typeof body !== 'string') return strongTag(body.toString('latin1'))
     if (body !== lastBody) {
       lastTag = strongTag(body)

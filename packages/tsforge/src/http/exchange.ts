@@ -134,10 +134,10 @@ export class Exchange implements Expiring {
       if (own !== undefined) headers.merge(own)
       if (status !== 204 && route.write !== undefined) {
         const text = route.write(data, headers)
-        if (route.etag && status === 200) {
-          const tag = own?.['etag'] ?? route.tag(text)
+        if (route.tag !== undefined && status < 300) {
+          const tag = own?.['etag'] ?? route.tag(data, text)
           if (own?.['etag'] === undefined) headers.list.push('etag', tag)
-          const known = this.req.headers['if-none-match']
+          const known = route.conditional && status === 200 ? this.req.headers['if-none-match'] : undefined
           if (known !== undefined && noneMatches(known, tag))
             return this.#send(304, headers.withoutContent(), undefined)
         }

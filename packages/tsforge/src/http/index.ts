@@ -18,6 +18,7 @@ export type {
   Call,
   Infer,
   Method,
+  PreconditionMode,
   Route,
   RouteLimits,
   RouteSpec,

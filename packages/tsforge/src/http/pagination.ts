@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { Type } from 'typebox'
 import type { TArray, TBoolean, TInteger, TNull, TObject, TOptional, TSchema, TString, TUnion } from 'typebox'
 import { currentContext } from '../kernel/context.ts'
@@ -45,6 +46,18 @@ export const pageQuery: {
   total: Type.Optional(Type.Boolean({ description: 'Also count all items.' })),
 }
 const ownParameters: readonly string[] = Object.keys(pageQuery)
+
+/** The errors of `parsePage` that a query which fits `pageQuery` can still meet. */
+const routeErrors = ['page.sort_invalid', 'page.cursor_invalid', 'page.offset_invalid', 'page.position_ambiguous']
+
+/** The errors that come with a query schema: those of pages when `pageQuery` was spread into it. */
+export function pageErrorsOf(query: Readonly<Record<string, unknown>> | undefined): readonly string[] {
+  const properties = query?.['properties'] as Readonly<Record<string, unknown>> | undefined
+  // By content: builders may copy what is spread.
+  return isDeepStrictEqual({ ...(properties?.['cursor'] as object | undefined) }, { ...pageQuery.cursor })
+    ? routeErrors
+    : []
+}
 
 /** What `pageQuery` lets through. */
 export interface PageQuery {

@@ -6,6 +6,7 @@ import { httpErrors } from './errors.ts'
 import { Exchange } from './exchange.ts'
 import { guard } from './guard.ts'
 import { parseJson } from './json.ts'
+import { expectedVersion } from './precondition.ts'
 import { malformedQuery } from './query.ts'
 import type { Query } from './query.ts'
 import type { Site } from './site.ts'
@@ -171,7 +172,10 @@ function checkText(input: TextInput, values: Query, locale: string): unknown {
 }
 
 function call(exchange: Exchange, params: unknown, query: unknown, body: unknown): void {
-  const result = exchange.route.handler(new RouteCall(exchange, params, query, body))
+  const { route, req } = exchange
+  const expected =
+    route.precondition === undefined ? undefined : expectedVersion(route.precondition, req.headers['if-match'])
+  const result = route.handler(new RouteCall(exchange, params, query, body, expected))
   if (!isPromise(result)) return exchange.succeed(result)
   exchange.wait()
   result.then(

@@ -1,31 +1,8 @@
-import { defineErrors } from '../kernel/errors.ts'
-import type { ErrorCatalogue } from '../kernel/errors.ts'
+import { preconditionErrors } from '../kernel/precondition.ts'
+import type { Expected } from '../kernel/precondition.ts'
 
-export type PreconditionErrorCode = 'precondition.required' | 'precondition.failed' | 'precondition.malformed'
-
-export const preconditionErrors: ErrorCatalogue<PreconditionErrorCode> = defineErrors({
-  'precondition.required': {
-    status: 428,
-    message: { en: 'This change needs an If-Match header.', id: 'Perubahan ini memerlukan header If-Match.' },
-    fix: 'Read the resource and send its ETag as If-Match.',
-  },
-  'precondition.failed': {
-    status: 412,
-    message: {
-      en: 'The resource is not in the state that the request names.',
-      id: 'Sumber daya tidak dalam keadaan yang disebut permintaan.',
-    },
-    fix: 'Read it again and repeat the change with its current ETag.',
-  },
-  'precondition.malformed': {
-    status: 400,
-    message: {
-      en: 'The {header} header is not a list of entity tags.',
-      id: 'Header {header} bukan daftar entity tag.',
-    },
-    fix: 'Send ETags as they came, quotes included, comma-separated, or *.',
-  },
-})
+export { preconditionErrors }
+export type { Expected, PreconditionErrorCode } from '../kernel/precondition.ts'
 
 /** An entity tag (RFC 9110 section 8.8.3), its quotes removed. */
 export interface EntityTag {
@@ -33,8 +10,8 @@ export interface EntityTag {
   readonly value: string
 }
 
-/** What a write may expect of a row; `version` absent means any. Spreads into `repository.update(id, patch, …)`. */
-export interface ExpectedVersion {
+/** What If-Match expects of a row; `version` absent means any. For `repository.update(id, patch, …)` and its like. */
+export interface ExpectedVersion extends Expected {
   readonly version?: readonly number[]
   readonly precondition: true
 }
@@ -69,16 +46,11 @@ export function parseEntityTags(header: string, name: 'If-Match' | 'If-None-Matc
 }
 
 /**
- * The versions that If-Match allows, for a write that checks them in its WHERE clause; 428 without the header.
- * Comparison is strong: weak tags, and tags that no version has, match nothing.
+ * The versions that If-Match allows, for a write that checks them in its WHERE clause; without the header any, or
+ * 428 where it is required. Comparison is strong: weak tags, and tags that no version has, match nothing.
  */
-export function requireMatch(ifMatch: string | undefined): ExpectedVersion {
-  if (ifMatch === undefined) throw preconditionErrors.error('precondition.required')
-  return optionalMatch(ifMatch)
-}
-
-/** As `requireMatch`, for routes where the header may be left out. */
-export function optionalMatch(ifMatch: string | undefined): ExpectedVersion {
+export function expectedVersion(mode: 'required' | 'optional', ifMatch: string | undefined): ExpectedVersion {
+  if (ifMatch === undefined && mode === 'required') throw preconditionErrors.error('precondition.required')
   const tags = ifMatch === undefined ? '*' : parseEntityTags(ifMatch, 'If-Match')
   return tags === '*' ? { precondition: true } : { precondition: true, version: tags.flatMap(versionOf) }
 }

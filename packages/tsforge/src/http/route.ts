@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { Actor, RequestContext } from '../kernel/context.ts'
+import type { ExpectedVersion } from './precondition.ts'
 
 /** A schema of another library, as https://standardschema.dev describes it, with its JSON Schema on board. */
 export interface StandardJsonSchema<Input = unknown, Output = Input> {
@@ -36,6 +37,12 @@ export type Access = 'public' | 'authenticated' | `${string}.${string}`
 /** `required`: 400 without a tenant. `optional`: taken when given. `none`: the header is not looked at. */
 export type TenantMode = 'required' | 'optional' | 'none'
 
+/**
+ * `optional`: If-Match, when sent, must name the version of the row. `required`: it must be sent (428). Its errors
+ * and its parameter are documented by this word; the handler hands `call.expected` to its write.
+ */
+export type PreconditionMode = 'required' | 'optional'
+
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** A value with a status and headers of its own; made by `created`, `noContent` and `reply`. */
@@ -46,10 +53,17 @@ export interface Answer<T> {
 }
 
 /** What a handler receives: validated input and the unit of work. */
-export interface Call<Params = unknown, Query = unknown, Body = unknown> {
+export interface Call<
+  Params = unknown,
+  Query = unknown,
+  Body = unknown,
+  Expectation extends ExpectedVersion | undefined = ExpectedVersion | undefined,
+> {
   readonly params: Params
   readonly query: Query
   readonly body: Body
+  /** What If-Match expects, for the write that checks it; only of routes with a `precondition`. */
+  readonly expected: Expectation
   readonly actor: Actor
   /** Resolved and checked tenant, or `null`. */
   readonly tenantId: string | null
@@ -76,6 +90,7 @@ export interface RouteSpec<
   Query extends AnySchema | undefined = AnySchema | undefined,
   Body extends AnySchema | undefined = AnySchema | undefined,
   Data extends AnySchema | null = AnySchema | null,
+  Precondition extends PreconditionMode | undefined = PreconditionMode | undefined,
 > {
   readonly method: Method
   /** Fastify path, e.g. `/api/v1/notes/:id`. */
@@ -91,6 +106,8 @@ export interface RouteSpec<
   readonly params?: Params
   readonly query?: Query
   readonly body?: Body
+  /** Whether a write looks at If-Match. Default: it does not. */
+  readonly precondition?: Precondition
   /** Success status. Default 200, or 204 when `data` is null. */
   readonly status?: number
   /** Schema of `data` in the envelope; `null` for no body. */
@@ -99,8 +116,11 @@ export interface RouteSpec<
   readonly errors?: readonly string[]
   /** `Cache-Control`. Default `no-store`. */
   readonly cacheControl?: string
-  /** Adds a strong ETag over `data` and answers If-None-Match with 304. Default true for GET. */
-  readonly etag?: boolean
+  /**
+   * `true`: a strong ETag over `data`, and 304 for the If-None-Match of those who have it; the default for GET.
+   * `version`: the same out of `data.version`, which If-Match then names; for reads and writes of a versioned row.
+   */
+  readonly etag?: boolean | 'version'
   readonly limits?: RouteLimits
   /** Never shed under overload (health routes). */
   readonly vital?: boolean
@@ -112,7 +132,12 @@ export interface RouteSpec<
    */
   readonly plain?: boolean | { readonly contentType: string }
   handler(
-    call: Call<Infer<Params>, Infer<Query>, Infer<Body>>,
+    call: Call<
+      Infer<Params>,
+      Infer<Query>,
+      Infer<Body>,
+      Precondition extends PreconditionMode ? ExpectedVersion : undefined
+    >,
   ): Promise<Infer<Data> | Answer<Infer<Data>>> | Infer<Data> | Answer<Infer<Data>>
 }
 
@@ -130,6 +155,7 @@ export function route<
   const Query extends AnySchema | undefined = undefined,
   const Body extends AnySchema | undefined = undefined,
   const Data extends AnySchema | null = null,
->(spec: RouteSpec<Params, Query, Body, Data>): Route {
+  const Precondition extends PreconditionMode | undefined = undefined,
+>(spec: RouteSpec<Params, Query, Body, Data, Precondition>): Route {
   return spec as unknown as Route
 }

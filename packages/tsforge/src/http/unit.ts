@@ -2,12 +2,14 @@ import type { IncomingMessage } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { anonymous } from '../kernel/context.ts'
 import type { Actor, RequestContext, TraceContext } from '../kernel/context.ts'
+import type { ExpectedVersion } from './precondition.ts'
 import type { Call } from './route.ts'
 
 /** The exchange behind a call, as far as a call looks at it. */
 export interface Behind {
   readonly req: IncomingMessage
   readonly unit: RequestUnit
+  readonly route: object
   readonly ip: string
   readonly signal: AbortSignal
   exposeRaw(): { readonly request: FastifyRequest; readonly reply: FastifyReply }
@@ -33,6 +35,9 @@ export class RequestUnit implements RequestContext {
   get signal(): AbortSignal {
     return this.#exchange.signal
   }
+  get kind(): object {
+    return this.#exchange.route
+  }
 }
 
 /** What a handler receives. */
@@ -40,15 +45,17 @@ export class RouteCall implements Call {
   readonly params: unknown
   readonly query: unknown
   readonly body: unknown
+  readonly expected: ExpectedVersion | undefined
   readonly context: RequestUnit
   readonly #exchange: Behind
 
-  constructor(exchange: Behind, params: unknown, query: unknown, body: unknown) {
+  constructor(exchange: Behind, params: unknown, query: unknown, body: unknown, expected: ExpectedVersion | undefined) {
     this.#exchange = exchange
     this.context = exchange.unit
     this.params = params
     this.query = query
     this.body = body
+    this.expected = expected
   }
 
   get actor(): Actor {

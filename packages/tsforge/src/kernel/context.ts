@@ -42,6 +42,8 @@ export interface RequestContext {
   trace: TraceContext | undefined
   /** Aborted when the caller has gone or the time limit has passed. */
   readonly signal: AbortSignal | undefined
+  /** The same object for all units of one kind (a route, a kind of job), so that none of them can take everything. */
+  readonly kind?: object
   /** True after a write, so that later reads of this unit of work go to the primary. */
   wrote: boolean
 }

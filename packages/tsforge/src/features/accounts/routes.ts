@@ -1,18 +1,19 @@
 import { created, noContent } from '../../http/answer.ts'
 import { route } from '../../http/route.ts'
 import type { Call, Route } from '../../http/route.ts'
-import { Type } from '../../http/schema.ts'
+import { nullable, Timestamp, Type, Uuid } from '../../http/schema.ts'
+import type { Static } from '../../http/schema.ts'
 import type { Actor } from '../../kernel/context.ts'
 import { keysErrors } from '../../primitives/keys/index.ts'
 import type { Accounts } from './accounts.ts'
 import { accountsErrors } from './errors.ts'
 import { maxPasswordBytes, minPasswordCharacters } from './password-policy.ts'
 import type { Device } from './person.ts'
-import { showSession, showTokens, showUser } from './wire.ts'
+import type { Session } from './session-repository.ts'
+import type { TokenPair } from './tokens.ts'
+import type { User } from './user-repository.ts'
 
 const closed = { additionalProperties: false } as const
-const time = Type.String({ format: 'date-time' })
-const id = Type.String({ format: 'uuid' })
 
 // Addresses are judged by the service, which knows international ones; here only their size.
 const email = Type.String({ minLength: 3, maxLength: 254, examples: ['ada@example.org'] })
@@ -30,34 +31,34 @@ const RegisterBody = Type.Object(
 const LoginBody = Type.Object({ email, password }, closed)
 const RefreshBody = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 4096 }) }, closed)
 const PasswordBody = Type.Object({ current_password: password, new_password: newPassword }, closed)
-const SessionParams = Type.Object({ id }, closed)
+const SessionParams = Type.Object({ id: Uuid }, closed)
 
 const UserData = Type.Object({
-  id,
+  id: Uuid,
   email: Type.String(),
   name: Type.String(),
   role: Type.String(),
-  created_at: time,
-  updated_at: time,
+  created_at: Timestamp,
+  updated_at: Timestamp,
 })
 
 const TokensData = Type.Object({
   access_token: Type.String(),
   refresh_token: Type.String(),
   token_type: Type.Literal('Bearer'),
-  expires_at: Type.String({ format: 'date-time', description: 'End of the access token.' }),
-  refresh_expires_at: Type.String({ format: 'date-time', description: 'End of the refresh token unless it is used.' }),
+  expires_at: Timestamp,
+  refresh_expires_at: Timestamp,
 })
 
 const SignedInData = Type.Object({ user: UserData, tokens: TokensData })
 
 const SessionData = Type.Object({
-  id,
-  user_agent: Type.Union([Type.String(), Type.Null()]),
-  ip: Type.Union([Type.String(), Type.Null()]),
-  created_at: time,
-  last_used_at: time,
-  expires_at: time,
+  id: Uuid,
+  user_agent: nullable(Type.String()),
+  ip: nullable(Type.String()),
+  created_at: Timestamp,
+  last_used_at: Timestamp,
+  expires_at: Timestamp,
   current: Type.Boolean({ description: 'Whether it is the session that asks.' }),
 })
 
@@ -217,6 +218,33 @@ export function accountsRoutes(accounts: Accounts): readonly Route[] {
       },
     }),
   ]
+}
+
+function showUser({ id, email, name, role, createdAt, updatedAt }: User): Static<typeof UserData> {
+  return { id, email, name, role, created_at: createdAt, updated_at: updatedAt }
+}
+
+/** In the words of RFC 6749. */
+function showTokens(pair: TokenPair): Static<typeof TokensData> {
+  return {
+    access_token: pair.accessToken,
+    refresh_token: pair.refreshToken,
+    token_type: 'Bearer',
+    expires_at: pair.expiresAt,
+    refresh_expires_at: pair.refreshExpiresAt,
+  }
+}
+
+function showSession(session: Session, current: string): Static<typeof SessionData> {
+  return {
+    id: session.id,
+    user_agent: session.userAgent,
+    ip: session.ip,
+    created_at: session.createdAt,
+    last_used_at: session.lastUsedAt,
+    expires_at: session.expiresAt,
+    current: session.id === current,
+  }
 }
 
 function deviceOf(call: Pick<Call, 'ip' | 'userAgent'>): Device {

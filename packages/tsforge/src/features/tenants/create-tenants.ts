@@ -1,5 +1,7 @@
 import type { Clock } from '../../kernel/clock.ts'
 import { isUuid, uuidv7 } from '../../kernel/ids.ts'
+import { allows, preconditionErrors } from '../../kernel/precondition.ts'
+import type { Expected } from '../../kernel/precondition.ts'
 import { violatedUnique } from '../../primitives/db/index.ts'
 import type { Db, Queryable } from '../../primitives/db/index.ts'
 import { tenantsErrors } from './errors.ts'
@@ -75,12 +77,12 @@ class StoredTenants implements Tenants {
     return found(isUuid(tenantId) ? await repository.selectTenant(this.#db, tenantId) : undefined)
   }
 
-  update(tenantId: string, values: Partial<TenantValues>, version?: number, outer?: Queryable): Promise<Tenant> {
+  update(tenantId: string, values: Partial<TenantValues>, expected?: Expected, outer?: Queryable): Promise<Tenant> {
     const name = values.name === undefined ? undefined : readName(values.name)
     const slug = values.slug === undefined ? undefined : readSlug(values.slug)
     return unlessTaken(() =>
       within(this.#db, outer, async (tx) => {
-        const tenant = await this.#lock(tx, tenantId, version)
+        const tenant = await this.#lock(tx, tenantId, expected)
         const changed = await repository.updateTenant(
           tx,
           tenantId,
@@ -94,9 +96,9 @@ class StoredTenants implements Tenants {
     )
   }
 
-  delete(tenantId: string, version?: number, outer?: Queryable): Promise<void> {
+  delete(tenantId: string, expected?: Expected, outer?: Queryable): Promise<void> {
     return within(this.#db, outer, async (tx) => {
-      refusePersonal(await this.#lock(tx, tenantId, version))
+      refusePersonal(await this.#lock(tx, tenantId, expected))
       await repository.softDeleteTenant(tx, tenantId, this.#now())
       await this.#memberships.changed(tenantId, tx)
       tell(tx, tenantDeleted, { tenantId })
@@ -136,9 +138,11 @@ class StoredTenants implements Tenants {
     })
   }
 
-  async #lock(tx: Queryable, tenantId: string, version?: number): Promise<Tenant> {
+  async #lock(tx: Queryable, tenantId: string, expected: Expected = {}): Promise<Tenant> {
     const tenant = found(isUuid(tenantId) ? await repository.lockTenant(tx, tenantId) : undefined)
-    if (version !== undefined && version !== tenant.version) throw tenantsErrors.error('tenant.version_mismatch')
+    if (!allows(expected, tenant.version)) {
+      throw preconditionErrors.error('precondition.failed', { meta: { current_version: tenant.version } })
+    }
     return tenant
   }
 

@@ -5,7 +5,6 @@ export type TenantsErrorCode =
   | 'tenant.forbidden'
   | 'tenant.personal'
   | 'tenant.slug_taken'
-  | 'tenant.version_mismatch'
   | 'tenant.member_exists'
   | 'tenant.member_not_found'
   | 'tenant.last_owner'
@@ -30,11 +29,6 @@ export const tenantsErrors: ErrorCatalogue<TenantsErrorCode> = defineErrors({
     status: 409,
     message: { en: 'Another tenant already uses this slug.', id: 'Slug ini sudah dipakai tenant lain.' },
     fix: 'Choose another slug.',
-  },
-  'tenant.version_mismatch': {
-    status: 412,
-    message: { en: 'The tenant has been changed meanwhile.', id: 'Tenant telah diubah sementara itu.' },
-    fix: 'Read the tenant again and send its current ETag as If-Match.',
   },
   'tenant.member_exists': {
     status: 409,

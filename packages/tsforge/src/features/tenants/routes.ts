@@ -1,9 +1,9 @@
-import { created, noContent, reply } from '../../http/answer.ts'
+import { created, noContent } from '../../http/answer.ts'
 import { httpErrors } from '../../http/errors.ts'
 import type { PermissionSpec } from '../../http/feature.ts'
 import { route } from '../../http/route.ts'
-import type { Answer, Call, Route } from '../../http/route.ts'
-import { Type } from '../../http/schema.ts'
+import type { Call, Route } from '../../http/route.ts'
+import { nullable, Timestamp, Type, Uuid } from '../../http/schema.ts'
 import type { Static } from '../../http/schema.ts'
 import { withinScopes } from '../../kernel/context.ts'
 import type { Access } from './access.ts'
@@ -32,15 +32,13 @@ export interface TenantsRoom extends Tenants {
 }
 
 const Role = Type.Union([Type.Literal('owner'), Type.Literal('member')])
-const Id = Type.String({ format: 'uuid' })
 const Name = Type.String({ minLength: 1, maxLength: 100 })
-const Slug = Type.Union([Type.String({ pattern: '^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$' }), Type.Null()])
-const Timestamp = Type.String({ format: 'date-time' })
+const Slug = nullable(Type.String({ pattern: '^[a-z0-9][a-z0-9-]{1,61}[a-z0-9]$' }))
 
 const tenantProperties = {
-  id: Id,
+  id: Uuid,
   name: Type.String(),
-  slug: Type.Union([Type.String(), Type.Null()]),
+  slug: nullable(Type.String()),
   kind: Type.Union([Type.Literal('personal'), Type.Literal('team')]),
   version: Type.Integer(),
   created_at: Timestamp,
@@ -48,10 +46,10 @@ const tenantProperties = {
 }
 const TenantData = Type.Object(tenantProperties, { additionalProperties: false })
 const JoinedTenantData = Type.Object({ ...tenantProperties, role: Role }, { additionalProperties: false })
-const MemberData = Type.Object({ user_id: Id, role: Role, created_at: Timestamp }, { additionalProperties: false })
+const MemberData = Type.Object({ user_id: Uuid, role: Role, created_at: Timestamp }, { additionalProperties: false })
 
-const TenantParams = Type.Object({ id: Id }, { additionalProperties: false })
-const MemberParams = Type.Object({ id: Id, user_id: Id }, { additionalProperties: false })
+const TenantParams = Type.Object({ id: Uuid }, { additionalProperties: false })
+const MemberParams = Type.Object({ id: Uuid, user_id: Uuid }, { additionalProperties: false })
 
 /**
  * Routes work in the tenant of the path and nowhere else: the permission is asked for the very id that is then
@@ -85,14 +83,12 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       body: Type.Object({ name: Name, slug: Type.Optional(Slug) }, { additionalProperties: false }),
       status: 201,
       data: TenantData,
+      etag: 'version',
       errors: ['access.denied', 'tenant.slug_taken', 'tenant.invalid_name'],
       handler: async (call) => {
         const ownerId = user(call, 'tenants.manage')
         const tenant = await room.create({ ...call.body, ownerId })
-        return created(tenantData(tenant), {
-          location: `/api/v1/tenants/${tenant.id}`,
-          headers: { etag: tagOf(tenant) },
-        })
+        return created(tenantData(tenant), { location: `/api/v1/tenants/${tenant.id}` })
       },
     }),
     route({
@@ -103,10 +99,11 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       summary: 'One tenant of mine',
       params: TenantParams,
       data: TenantData,
+      etag: 'version',
       errors: guarded,
       handler: async (call) => {
         await need(call, 'tenants.read', call.params.id)
-        return tagged(await room.get(call.params.id))
+        return tenantData(await room.get(call.params.id))
       },
     }),
     route({
@@ -115,18 +112,19 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       url: '/api/v1/tenants/:id',
       id: 'updateTenant',
       summary: 'Rename a tenant',
-      description:
-        'Keys that are absent stay as they are. With If-Match (the ETag of the tenant), a change in between gives 412.',
+      description: 'Keys that are absent stay as they are.',
       params: TenantParams,
       body: Type.Object(
         { name: Type.Optional(Name), slug: Type.Optional(Slug) },
         { additionalProperties: false, minProperties: 1 },
       ),
+      precondition: 'optional',
       data: TenantData,
-      errors: [...guarded, 'tenant.slug_taken', 'tenant.version_mismatch', 'tenant.invalid_name'],
+      etag: 'version',
+      errors: [...guarded, 'tenant.slug_taken', 'tenant.invalid_name'],
       handler: async (call) => {
         await need(call, 'tenants.manage', call.params.id)
-        return tagged(await room.update(call.params.id, call.body, ifMatch(call)))
+        return tenantData(await room.update(call.params.id, call.body, call.expected))
       },
     }),
     route({
@@ -136,11 +134,12 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       id: 'deleteTenant',
       summary: 'Delete a team',
       params: TenantParams,
+      precondition: 'optional',
       data: null,
-      errors: [...guarded, 'tenant.personal', 'tenant.version_mismatch'],
+      errors: [...guarded, 'tenant.personal'],
       handler: async (call) => {
         await need(call, 'tenants.manage', call.params.id)
-        await room.delete(call.params.id, ifMatch(call))
+        await room.delete(call.params.id, call.expected)
         return noContent()
       },
     }),
@@ -165,7 +164,7 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       id: 'addMember',
       summary: 'Add a user to a team',
       params: TenantParams,
-      body: Type.Object({ user_id: Id, role: Type.Optional(Role) }, { additionalProperties: false }),
+      body: Type.Object({ user_id: Uuid, role: Type.Optional(Role) }, { additionalProperties: false }),
       status: 201,
       data: MemberData,
       errors: [...guarded, 'tenant.personal', 'tenant.member_exists'],
@@ -236,24 +235,11 @@ function sameId(a: string | null, b: string): boolean {
   return a?.toLowerCase() === b.toLowerCase()
 }
 
-const tagOf = (tenant: Tenant): string => `"${tenant.version}"`
-
-function tagged(tenant: Tenant): Answer<Static<typeof TenantData>> {
-  return reply(tenantData(tenant), { headers: { etag: tagOf(tenant) } })
-}
-
-/** The version that If-Match asks for (RFC 9110, 13.1.1); -1, which no tenant has, for a tag that is not ours. */
-function ifMatch(call: Pick<Call, 'header'>): number | undefined {
-  const header = call.header('if-match')?.trim()
-  if (header === undefined || header === '*') return undefined
-  return Number(/^"(\d{1,9})"$/.exec(header)?.[1] ?? -1)
-}
-
 function tenantData(tenant: Tenant): Static<typeof TenantData> {
   const { id, name, slug, kind, version, createdAt, updatedAt } = tenant
-  return { id, name, slug, kind, version, created_at: createdAt.toISOString(), updated_at: updatedAt.toISOString() }
+  return { id, name, slug, kind, version, created_at: createdAt, updated_at: updatedAt }
 }
 
 function memberData({ userId, role, createdAt }: Member): Static<typeof MemberData> {
-  return { user_id: userId, role, created_at: createdAt.toISOString() }
+  return { user_id: userId, role, created_at: createdAt }
 }

@@ -1,5 +1,6 @@
 import { port } from '../../kernel/plugin.ts'
 import type { Port } from '../../kernel/plugin.ts'
+import type { Expected } from '../../kernel/precondition.ts'
 import type { Queryable } from '../../primitives/db/index.ts'
 import type { Role } from './memberships.ts'
 
@@ -51,10 +52,10 @@ export interface Tenants {
   listFor(userId: string): Promise<JoinedTenant[]>
   /** Throws `tenant.forbidden` when there is no such tenant. */
   get(tenantId: string): Promise<Tenant>
-  /** Absent keys stay as they are. With `version`, throws `tenant.version_mismatch` when it is not the current one. */
-  update(tenantId: string, values: Partial<TenantValues>, version?: number, tx?: Queryable): Promise<Tenant>
+  /** Absent keys stay as they are. Throws `precondition.failed` when another version is expected. */
+  update(tenantId: string, values: Partial<TenantValues>, expected?: Expected, tx?: Queryable): Promise<Tenant>
   /** Hides a team and ends all its memberships' effect. Personal tenants throw `tenant.personal`. */
-  delete(tenantId: string, version?: number, tx?: Queryable): Promise<void>
+  delete(tenantId: string, expected?: Expected, tx?: Queryable): Promise<void>
   members(tenantId: string): Promise<Member[]>
   /** Throws `tenant.member_exists`. A personal tenant throws `tenant.personal`. */
   addMember(tenantId: string, userId: string, role: Role, tx?: Queryable): Promise<Member>

@@ -1,10 +1,11 @@
-import type { ErrorSpec } from '../../kernel/errors.ts'
-import { paramNames, tenantModeOf } from '../compiled-route.ts'
+import { paramNames, tagged, tenantModeOf } from '../compiled-route.ts'
+import { jsonSchemaOf } from '../json-schema.ts'
 import type { JsonSchema } from '../json-schema.ts'
+import { pageErrorsOf } from '../pagination.ts'
 import type { Route } from '../route.ts'
 import type { HttpSettings } from '../site.ts'
 import { Components } from './components.ts'
-import { errorResponses, errorSchemas, errorSpecs } from './errors.ts'
+import { ErrorResponses, errorSchemas, errorSpecs } from './errors.ts'
 
 export type OpenApiDocument = Readonly<Record<string, unknown>>
 
@@ -14,7 +15,7 @@ export type OpenApiDocument = Readonly<Record<string, unknown>>
  */
 export function openApiDocument(settings: HttpSettings, routes: readonly Route[]): OpenApiDocument {
   const components = new Components(errorSchemas)
-  const { specs } = errorSpecs(settings.catalogues)
+  const errors = new ErrorResponses(errorSpecs(settings.catalogues).specs)
   const schemes = Object.fromEntries((settings.authenticators ?? []).map(({ name, scheme }) => [name, scheme]))
   const paths: Record<string, Record<string, unknown>> = {}
   const tags = new Set<string>()
@@ -25,7 +26,7 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
       ;(paths[openApiPath(route.url)] ??= {})[route.method.toLowerCase()] = operation(
         route,
         components,
-        specs,
+        errors,
         Object.keys(schemes),
       )
     } catch (error) {
@@ -48,6 +49,8 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
           description: 'The tenant to work in. Default: the one that the credential names.',
           schema: { type: 'string', format: 'uuid' },
         },
+        IfMatch: ifMatch(false),
+        IfMatchRequired: ifMatch(true),
         IfNoneMatch: {
           name: 'If-None-Match',
           in: 'header',
@@ -61,10 +64,14 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
           required: true,
           schema: { type: 'string' },
         },
-        ETag: { description: 'Changes when and only when `data` does.', schema: { type: 'string' } },
+        ETag: {
+          description: 'Names this state of the data, for If-Match and If-None-Match.',
+          schema: { type: 'string' },
+        },
         RetryAfter: { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
       },
       responses: {
+        ...errors.shared,
         Error: {
           description: 'Any other failure.',
           headers: { 'X-Request-ID': { $ref: '#/components/headers/RequestId' } },
@@ -74,7 +81,18 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
           },
         },
       },
+      examples: errors.examples,
     },
+  }
+}
+
+function ifMatch(required: boolean): object {
+  return {
+    name: 'If-Match',
+    in: 'header',
+    required,
+    description: 'The ETag that was read; 412 when the resource has changed since.',
+    schema: { type: 'string' },
   }
 }
 
@@ -83,12 +101,7 @@ export function openApiPath(url: string): string {
   return url.replace(/:([A-Za-z0-9_]+)(\([^/]*\))?\??/g, '{$1}').replace(/\*$/, '{wildcard}')
 }
 
-function operation(
-  route: Route,
-  components: Components,
-  specs: ReadonlyMap<string, ErrorSpec>,
-  schemes: readonly string[],
-): unknown {
+function operation(route: Route, components: Components, errors: ErrorResponses, schemes: readonly string[]): unknown {
   const body =
     route.body === undefined
       ? undefined
@@ -104,7 +117,7 @@ function operation(
     ...(body !== undefined && { requestBody: body }),
     responses: {
       ...success(route, components),
-      ...errorResponses(codesOf(route), specs),
+      ...errors.of(pipelineCodes(route), routeCodes(route)),
       default: { $ref: '#/components/responses/Error' },
     },
   }
@@ -119,12 +132,13 @@ function parameters(route: Route, components: Components): unknown[] {
       required: (root['required'] ?? []) as string[],
     }
   }
-  const describe = (schema: JsonSchema): object =>
-    typeof schema['description'] === 'string' ? { description: schema['description'] } : {}
+  // The description of a parameter is the one place that readers of the document look at.
+  const described = ({ description, ...schema }: JsonSchema): object =>
+    description === undefined ? { schema } : { description, schema }
   const params = properties(route.params).of
   for (const name of paramNames(route.url)) {
     const schema = params[name] ?? { type: 'string' }
-    list.push({ name: name === '*' ? 'wildcard' : name, in: 'path', required: true, ...describe(schema), schema })
+    list.push({ name: name === '*' ? 'wildcard' : name, in: 'path', required: true, ...described(schema) })
   }
   const query = properties(route.query)
   for (const [name, schema] of Object.entries(query.of))
@@ -132,11 +146,12 @@ function parameters(route: Route, components: Components): unknown[] {
       name,
       in: 'query',
       required: query.required.includes(name) && !('default' in schema),
-      ...describe(schema),
-      schema,
+      ...described(schema),
     })
   if (tenantModeOf(route) !== 'none') list.push({ $ref: '#/components/parameters/TenantId' })
-  if (hasTag(route)) list.push({ $ref: '#/components/parameters/IfNoneMatch' })
+  if (tagged(route) && route.method === 'GET') list.push({ $ref: '#/components/parameters/IfNoneMatch' })
+  if (route.precondition !== undefined)
+    list.push({ $ref: `#/components/parameters/${route.precondition === 'required' ? 'IfMatchRequired' : 'IfMatch'}` })
   return list
 }
 
@@ -160,19 +175,26 @@ function success(route: Route, components: Components): Record<string, unknown> 
         additionalProperties: false,
         properties: { success: { const: true }, data, request_id: { type: 'string' } },
       }
-  if (hasTag(route)) headers['ETag'] = { $ref: '#/components/headers/ETag' }
+  if (tagged(route)) headers['ETag'] = { $ref: '#/components/headers/ETag' }
   return {
     [status]: { description: route.summary, headers, content: { [type]: { schema } } },
-    ...(hasTag(route) && { 304: { description: 'The data is still what If-None-Match names.', headers } }),
+    ...(tagged(route) &&
+      route.method === 'GET' && { 304: { description: 'The data is still what If-None-Match names.', headers } }),
   }
 }
 
-function hasTag(route: Route): boolean {
-  return route.data !== null && (route.etag ?? route.method === 'GET')
+/** What the route may answer besides the pipeline: its own codes and those that follow from its words. */
+function routeCodes({ errors, precondition, query }: Route): string[] {
+  return [
+    ...(errors ?? []),
+    ...(query === undefined ? [] : pageErrorsOf(jsonSchemaOf(query, 'input'))),
+    ...(precondition === undefined ? [] : ['precondition.malformed', 'precondition.failed']),
+    ...(precondition === 'required' ? ['precondition.required'] : []),
+  ]
 }
 
-/** The route's own codes and those that the pipeline may answer in front of it. */
-function codesOf(route: Route): string[] {
+/** What the pipeline may answer in front of the route. */
+function pipelineCodes(route: Route): string[] {
   const tenant = tenantModeOf(route)
   return [
     'http.request_malformed',
@@ -186,7 +208,6 @@ function codesOf(route: Route): string[] {
     ...(route.access === 'public' && tenant === 'none' ? [] : ['access.denied']),
     'http.not_acceptable',
     'http.validation_failed',
-    ...(route.errors ?? []),
     'internal',
     ...(route.vital === true ? [] : ['http.overloaded']),
     'http.timeout',

@@ -85,36 +85,60 @@ export function errorSpecs(catalogues: readonly ErrorCatalogue[] = []): {
   return { specs, clashes }
 }
 
-/** The responses of `codes`, one for each status, each code with an example of its own. */
-export function errorResponses(
-  codes: readonly string[],
-  specs: ReadonlyMap<string, ErrorSpec>,
-): Record<string, unknown> {
-  const byStatus = new Map<number, [string, ErrorSpec][]>()
-  for (const code of new Set(codes)) {
-    const spec = specs.get(code)
-    if (spec === undefined) throw new Error(`the error code "${code}" is in no catalogue`)
-    byStatus.set(spec.status, [...(byStatus.get(spec.status) ?? []), [code, spec]])
-  }
-  return Object.fromEntries(
-    [...byStatus]
-      .sort(([a], [b]) => a - b)
-      .map(([status, entries]) => [String(status), errorResponse(status, entries)]),
-  )
+/** Words that tell the pipeline's answers of one status apart. */
+const variants: Readonly<Record<string, string>> = {
+  'http.body_malformed': 'Body',
+  'tenant.invalid': 'Tenant',
+  'tenant.required': 'Required',
+  'http.overloaded': 'OrBusy',
 }
 
-function errorResponse(status: number, entries: readonly (readonly [string, ErrorSpec])[]): unknown {
-  const examples = Object.fromEntries(
-    entries.map(([code, spec]) => {
-      const message = typeof spec.message === 'string' ? spec.message : spec.message.en
-      const value = {
-        success: false,
-        error: { code, message: fill(message, undefined) },
-        request_id: '4f3c2b1a09f8e7d6c5b4a39281706f5e',
-      }
-      return [code, { summary: message, ...(spec.fix !== undefined && { description: spec.fix }), value }]
-    }),
-  )
+/** The failures of all operations: what many share is written once, and each code has one example. */
+export class ErrorResponses {
+  readonly shared: Record<string, unknown> = {}
+  readonly examples: Record<string, unknown> = {}
+  readonly #specs: ReadonlyMap<string, ErrorSpec>
+
+  constructor(specs: ReadonlyMap<string, ErrorSpec>) {
+    this.#specs = specs
+  }
+
+  /** The responses of one operation by status; a status without a code of the route's own is a shared response. */
+  of(pipeline: readonly string[], own: readonly string[]): Record<string, unknown> {
+    const byStatus = new Map<number, string[]>()
+    for (const code of new Set([...pipeline, ...own])) {
+      const { status } = this.#example(code)
+      byStatus.set(status, [...(byStatus.get(status) ?? []), code])
+    }
+    const statuses = [...byStatus].sort(([a], [b]) => a - b)
+    return Object.fromEntries(
+      statuses.map(([status, codes]) => [
+        String(status),
+        codes.every((code) => pipeline.includes(code)) ? this.#share(status, codes) : errorResponse(status, codes),
+      ]),
+    )
+  }
+
+  #share(status: number, codes: readonly string[]): unknown {
+    const name = (STATUS_CODES[status] ?? '').replaceAll(' ', '') + codes.map((code) => variants[code] ?? '').join('')
+    this.shared[name] ??= errorResponse(status, codes)
+    return { $ref: `#/components/responses/${name}` }
+  }
+
+  #example(code: string): ErrorSpec {
+    const spec = this.#specs.get(code)
+    if (spec === undefined) throw new Error(`the error code "${code}" is in no catalogue`)
+    const summary = fill(typeof spec.message === 'string' ? spec.message : spec.message.en, undefined)
+    this.examples[code] ??= {
+      summary,
+      ...(spec.fix !== undefined && { description: spec.fix }),
+      value: { success: false, error: { code, message: summary }, request_id: '4f3c2b1a09f8e7d6c5b4a39281706f5e' },
+    }
+    return spec
+  }
+}
+
+function errorResponse(status: number, codes: readonly string[]): unknown {
   const headers: Record<string, unknown> = { 'X-Request-ID': { $ref: '#/components/headers/RequestId' } }
   if (status === 401) headers['WWW-Authenticate'] = { schema: { type: 'string' } }
   if (status === 429 || status === 503) headers['Retry-After'] = { $ref: '#/components/headers/RetryAfter' }
@@ -122,7 +146,10 @@ function errorResponse(status: number, entries: readonly (readonly [string, Erro
     description: STATUS_CODES[status] ?? 'Error',
     headers,
     content: {
-      'application/json': { schema: { $ref: '#/components/schemas/ErrorEnvelope' }, examples },
+      'application/json': {
+        schema: { $ref: '#/components/schemas/ErrorEnvelope' },
+        examples: Object.fromEntries(codes.map((code) => [code, { $ref: `#/components/examples/${code}` }])),
+      },
       'application/problem+json': { schema: { $ref: '#/components/schemas/Problem' } },
     },
   }

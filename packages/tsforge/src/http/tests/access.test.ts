@@ -272,6 +272,12 @@ describe('boot', () => {
       [base({ params: Type.Object({ id: Type.String() }) })],
       /does not have/,
     ],
+    ['If-Match on GET', [base({ precondition: 'optional' })], /If-Match is for writes/],
+    [
+      'an ETag out of a version that the data may lack',
+      [base({ etag: 'version', data: Type.Object({ version: Type.Optional(Type.Integer()) }) })],
+      /which its data does not have/,
+    ],
     ['a trailing slash', [base({ url: '/x/' })], /does not end with it/],
   ]
   for (const [name, routes, message] of boots) {

@@ -1,9 +1,9 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterEach, describe, expect, it } from 'vitest'
 import { defineErrors } from '../../kernel/errors.ts'
-import { created, route } from '../index.ts'
+import { created, pageQuery, route } from '../index.ts'
 import type { Route } from '../index.ts'
-import { Type } from '../schema.ts'
+import { Type, Uuid } from '../schema.ts'
 import { closeLabs, lab } from './fixture.ts'
 import type { Lab } from './fixture.ts'
 
@@ -123,7 +123,12 @@ interface Doc {
       }
     >
   >
-  readonly components: { readonly schemas: Record<string, object>; readonly securitySchemes: object }
+  readonly components: {
+    readonly schemas: Record<string, object>
+    readonly examples: Record<string, object>
+    readonly responses: Record<string, { readonly content: Record<string, { readonly examples?: object }> }>
+    readonly securitySchemes: object
+  }
 }
 
 describe('the document', () => {
@@ -138,10 +143,15 @@ describe('the document', () => {
       required: ['success', 'data', 'request_id'],
       properties: { data: { $ref: '#/components/schemas/Note' } },
     })
-    expect(add.responses['409']!.content!['application/json']!.examples).toHaveProperty(
-      ['notes.full', 'value', 'error', 'code'],
-      'notes.full',
-    )
+    expect(add.responses['409']!.content!['application/json']!.examples).toEqual({
+      'notes.full': { $ref: '#/components/examples/notes.full' },
+    })
+    expect(doc.components.examples['notes.full']).toMatchObject({
+      summary: 'There are {count} notes already.',
+      description: 'Delete one.',
+      value: { success: false, error: { code: 'notes.full' } },
+    })
+    expect(add.responses['401']).toEqual({ $ref: '#/components/responses/Unauthorized' })
     expect(Object.keys(add.responses)).toEqual([
       '201',
       '400',
@@ -164,7 +174,7 @@ describe('the document', () => {
         in: 'query',
         required: false,
         description: 'Page size.',
-        schema: { type: 'integer', minimum: 1, default: 20, description: 'Page size.' },
+        schema: { type: 'integer', minimum: 1, default: 20 },
       },
       { $ref: '#/components/parameters/TenantId' },
       { $ref: '#/components/parameters/IfNoneMatch' },
@@ -210,6 +220,44 @@ describe('the document', () => {
     const ajv = new Ajv2020({ strict: false })
     for (const [name, schema] of Object.entries(doc.components.schemas))
       expect([name, ajv.validateSchema(schema)]).toEqual([name, true])
+  })
+
+  it('says what follows from the words of a route: If-Match, its errors, those of pages, the ETag', async () => {
+    const Versioned = Type.Object({ id: Uuid, version: Type.Integer() })
+    const base = { summary: 'X', access: 'public', data: Versioned, etag: 'version' } as const
+    const row = { id: note.id, version: 3 }
+    const { http } = await lab([
+      route({ ...base, method: 'PUT', url: '/a', id: 'a', precondition: 'required', handler: () => row }),
+      route({ ...base, method: 'PATCH', url: '/a', id: 'b', precondition: 'optional', handler: () => row }),
+      route({
+        ...base,
+        method: 'GET',
+        url: '/list',
+        id: 'list',
+        query: Type.Object({ ...pageQuery, state: Type.Optional(Type.String()) }),
+        handler: () => row,
+      }),
+    ])
+    const doc = http.document() as unknown as Doc
+    const codes = (path: string, method: string, status: string): string[] => {
+      const response = doc.paths[path]![method]!.responses[status]! as { $ref?: string; content?: object }
+      const { content } =
+        response.$ref === undefined ? response : doc.components.responses[response.$ref.split('/').at(-1)!]!
+      return Object.keys((content as Record<string, { examples: object }>)['application/json']!.examples)
+    }
+    const put = doc.paths['/a']!['put']!
+    expect(put.parameters).toEqual([{ $ref: '#/components/parameters/IfMatchRequired' }])
+    expect(doc.paths['/a']!['patch']!.parameters).toEqual([{ $ref: '#/components/parameters/IfMatch' }])
+    expect(codes('/a', 'put', '412')).toEqual(['precondition.failed'])
+    expect(codes('/a', 'put', '428')).toEqual(['precondition.required'])
+    expect(codes('/a', 'put', '400')).toContain('precondition.malformed')
+    expect(doc.paths['/a']!['patch']!.responses).not.toHaveProperty('428')
+    expect(put.responses['200']).toHaveProperty(['headers', 'ETag'])
+    expect(put.responses).not.toHaveProperty('304')
+    const list = codes('/list', 'get', '400')
+    for (const code of ['page.sort_invalid', 'page.cursor_invalid', 'page.offset_invalid', 'page.position_ambiguous'])
+      expect(list).toContain(code)
+    expect(codes('/a', 'put', '400')).not.toContain('page.cursor_invalid')
   })
 
   it('is served as one cached text with an ETag', async () => {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { formats } from '../formats.ts'
 import { route } from '../index.ts'
 import type { AnySchema, Route, StandardJsonSchema } from '../index.ts'
-import { Type } from '../schema.ts'
+import { nullable, Timestamp, Type, Uuid } from '../schema.ts'
 import { closeLabs, lab } from './fixture.ts'
 
 afterEach(closeLabs)
@@ -198,6 +198,85 @@ describe('schemas', () => {
       expect(answer.body).toContain('"id":"1"')
       expect(answer.body).not.toContain('secret')
     }
+  })
+})
+
+describe('the words of tsforge/schema', () => {
+  const Row = Type.Object(
+    {
+      id: Uuid,
+      made_at: Timestamp,
+      left_at: nullable(Timestamp),
+      role: nullable(Type.Union([Type.Literal('owner'), Type.Literal('member')])),
+      kind: nullable(Type.Unsafe<'a'>({ type: 'string', enum: ['a'] })),
+      note: Type.Optional(nullable(Type.String({ maxLength: 3 }))),
+    },
+    { $id: 'Row' },
+  )
+  const row = {
+    id: '0190a1b2-c3d4-7e5f-8a9b-000000000001',
+    made_at: new Date('2026-01-01T00:00:00.123Z'),
+    left_at: null,
+    role: null,
+    kind: null,
+    secret: 'not declared',
+  }
+  const serve = (answer: () => Omit<typeof row, 'left_at'> & { left_at: Date | null }) =>
+    lab([
+      route({
+        method: 'POST',
+        url: '/rows',
+        id: 'rows',
+        summary: 'Rows',
+        access: 'public',
+        body: Type.Object({
+          since: nullable(Timestamp),
+          kind: nullable(Type.Unsafe<'a'>({ type: 'string', enum: ['a'] })),
+        }),
+        data: Row,
+        handler: answer,
+      }),
+    ])
+
+  it('let a row leave as it is, dates and nulls included', async () => {
+    const { http } = await serve(() => row)
+    const payload = { since: null, kind: null }
+    const answer = await http.inject({ method: 'POST', url: '/rows', payload })
+    const { secret: _secret, ...shown } = row
+    expect(answer.json().data).toEqual({ ...shown, made_at: '2026-01-01T00:00:00.123Z' })
+    const seen = { method: 'POST', url: '/rows', status: 200, headers: answer.headers, body: answer.body }
+    expect(http.validateAnswer(seen)).toEqual([])
+    const dated = await serve(() => ({ ...row, left_at: new Date(0) }))
+    const left = await dated.http.inject({ method: 'POST', url: '/rows', payload })
+    expect(left.json().data.left_at).toBe('1970-01-01T00:00:00.000Z')
+  })
+
+  it('say the same in the document and in validation', async () => {
+    const { http } = await serve(() => row)
+    expect(http.document()).toHaveProperty(['components', 'schemas', 'Row', 'properties'], {
+      id: { type: 'string', format: 'uuid' },
+      made_at: { type: 'string', format: 'date-time' },
+      left_at: { type: ['string', 'null'], format: 'date-time' },
+      role: {
+        anyOf: [
+          {
+            anyOf: [
+              { type: 'string', const: 'owner' },
+              { type: 'string', const: 'member' },
+            ],
+          },
+          { type: 'null' },
+        ],
+      },
+      kind: { anyOf: [{ type: 'string', enum: ['a'] }, { type: 'null' }] },
+      note: { type: ['string', 'null'], maxLength: 3 },
+    })
+    const status = async (payload: object): Promise<number> =>
+      (await http.inject({ method: 'POST', url: '/rows', payload })).statusCode
+    expect(await status({ since: '2026-01-01T00:00:00Z', kind: 'a' })).toBe(200)
+    expect(await status({ since: 'yesterday', kind: 'a' })).toBe(422)
+    expect(await status({ since: null, kind: 'b' })).toBe(422)
+    expect(await status({ since: 5, kind: null })).toBe(422)
   })
 })
 

@@ -120,10 +120,10 @@ describe('teams', () => {
   test('let one of fifty updates of the same version win', async () => {
     const { id } = await team()
     const results = await Promise.allSettled(
-      Array.from({ length: 50 }, (_, i) => here.tenants.update(id, { name: `N${i}` }, 1)),
+      Array.from({ length: 50 }, (_, i) => here.tenants.update(id, { name: `N${i}` }, { version: 1 })),
     )
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1)
-    expect(refusals(results)).toEqual(new Set(['tenant.version_mismatch']))
+    expect(refusals(results)).toEqual(new Set(['precondition.failed']))
   })
 
   test('vanish when deleted, for members and strangers alike', async () => {
