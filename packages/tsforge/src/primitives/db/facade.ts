@@ -30,7 +30,7 @@ export interface Db extends Queryable {
    * Runs `fn` in a transaction; commits when it resolves, rolls back when it throws, and runs it again from the start
    * when the server asks for it: `fn` must have no other effects than its statements and `afterCommit`. A `tx` inside
    * a `tx` is another transaction on another connection; to nest, pass the `Tx` along and use `savepoint`.
-   * When the connection is lost during COMMIT nobody knows the outcome: `db.commit_unknown`, never run again.
+   * When the connection is lost during COMMIT (or under a write outside of any transaction) nobody knows the outcome: `db.commit_unknown`, never run again.
    */
   tx<T>(fn: (tx: Tx) => Promise<T>, options?: TxOptions): Promise<T>
   /** Runs statements known in advance as one transaction in one flush: all or nothing. */

@@ -100,8 +100,8 @@ export class SilenceWatch {
 }
 
 function streamOf(client: Client): { readonly bytesRead: number; destroy(error?: Error): void } {
-  return (client as unknown as { connection: { stream: { bytesRead: number; destroy(error?: Error): void } } }).connection
-    .stream
+  return (client as unknown as { connection: { stream: { bytesRead: number; destroy(error?: Error): void } } })
+    .connection.stream
 }
 
 function processOf(client: Client): number {

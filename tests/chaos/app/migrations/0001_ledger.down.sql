@@ -1,0 +1,3 @@
+drop table locked;
+drop table counters;
+drop table entries;
