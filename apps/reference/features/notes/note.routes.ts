@@ -9,15 +9,18 @@ const body = Type.String({ maxLength: 100_000 })
 const NoteParams = Type.Object({ id: Uuid })
 const NewNote = Type.Object({ title, body, pinned: Type.Optional(Type.Boolean()) })
 const NotePatch = Type.Partial(NewNote, { minProperties: 1 })
-const NoteData = Type.Object({
-  id: Uuid,
-  title: Type.String(),
-  body: Type.String(),
-  pinned: Type.Boolean(),
-  version: Type.Integer(),
-  created_at: Timestamp,
-  updated_at: Timestamp,
-})
+const NoteData = Type.Object(
+  {
+    id: Uuid,
+    title: Type.String(),
+    body: Type.String(),
+    pinned: Type.Boolean(),
+    version: Type.Integer(),
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  },
+  { $id: 'Note' },
+)
 
 const tags = ['notes']
 const paging = definePage({ name: 'notes', sort: ['id', 'title', 'created_at'], defaultSort: '-id' })

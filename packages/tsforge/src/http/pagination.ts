@@ -1,10 +1,10 @@
 import { isDeepStrictEqual } from 'node:util'
-import { Type } from 'typebox'
-import type { TArray, TBoolean, TInteger, TNull, TObject, TOptional, TSchema, TString, TUnion } from 'typebox'
+import type { TArray, TBoolean, TInteger, TObject, TOptional, TSchema, TString, TUnsafe } from 'typebox'
 import { currentContext } from '../kernel/context.ts'
 import type { OrderTerm, PageRequest, Slice } from '../kernel/page.ts'
 import type { Cursors } from './cursors.ts'
 import { pageErrors } from './page-errors.ts'
+import { nullable, Type } from './schema.ts'
 
 /** How one list may be paged. Made by `definePage`. */
 export interface PageSpec {
@@ -154,7 +154,7 @@ export function pageOf<Row, T>(slice: Slice<Row>, page: Page, show?: (row: Row) 
   }
 }
 
-type NullableText = TUnion<[TString, TNull]>
+type NullableText = TUnsafe<string | null>
 
 /** Schema of `PageBody` for a route's `data`. */
 export function pageSchema<Item extends TSchema>(
@@ -163,7 +163,7 @@ export function pageSchema<Item extends TSchema>(
   items: TArray<Item>
   page: TObject<{ limit: TInteger; next_cursor: NullableText; prev_cursor: NullableText; total: TOptional<TInteger> }>
 }> {
-  const cursor = (description: string): NullableText => Type.Union([Type.String(), Type.Null()], { description })
+  const cursor = (description: string): NullableText => nullable(Type.String({ description }))
   return Type.Object({
     items: Type.Array(item),
     page: Type.Object({

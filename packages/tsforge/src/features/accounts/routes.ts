@@ -13,8 +13,6 @@ import type { Session } from './session-repository.ts'
 import type { TokenPair } from './tokens.ts'
 import type { User } from './user-repository.ts'
 
-const closed = { additionalProperties: false } as const
-
 // Addresses are judged by the service, which knows international ones; here only their size.
 const email = Type.String({ minLength: 3, maxLength: 254, examples: ['ada@example.org'] })
 const password = Type.String({ minLength: 1, maxLength: maxPasswordBytes })
@@ -24,43 +22,49 @@ const newPassword = Type.String({
   description: 'At least 8 characters, at most 1024 bytes.',
 })
 
-const RegisterBody = Type.Object(
-  { email, password: newPassword, name: Type.String({ minLength: 1, maxLength: 120 }) },
-  closed,
+const RegisterBody = Type.Object({ email, password: newPassword, name: Type.String({ minLength: 1, maxLength: 120 }) })
+const LoginBody = Type.Object({ email, password })
+const RefreshBody = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 4096 }) })
+const PasswordBody = Type.Object({ current_password: password, new_password: newPassword })
+const SessionParams = Type.Object({ id: Uuid })
+
+const UserData = Type.Object(
+  {
+    id: Uuid,
+    email: Type.String(),
+    name: Type.String(),
+    role: Type.String(),
+    created_at: Timestamp,
+    updated_at: Timestamp,
+  },
+  { $id: 'User' },
 )
-const LoginBody = Type.Object({ email, password }, closed)
-const RefreshBody = Type.Object({ refresh_token: Type.String({ minLength: 1, maxLength: 4096 }) }, closed)
-const PasswordBody = Type.Object({ current_password: password, new_password: newPassword }, closed)
-const SessionParams = Type.Object({ id: Uuid }, closed)
 
-const UserData = Type.Object({
-  id: Uuid,
-  email: Type.String(),
-  name: Type.String(),
-  role: Type.String(),
-  created_at: Timestamp,
-  updated_at: Timestamp,
-})
+const TokensData = Type.Object(
+  {
+    access_token: Type.String(),
+    refresh_token: Type.String(),
+    token_type: Type.Literal('Bearer'),
+    expires_at: Timestamp,
+    refresh_expires_at: Timestamp,
+  },
+  { $id: 'Tokens' },
+)
 
-const TokensData = Type.Object({
-  access_token: Type.String(),
-  refresh_token: Type.String(),
-  token_type: Type.Literal('Bearer'),
-  expires_at: Timestamp,
-  refresh_expires_at: Timestamp,
-})
+const SignedInData = Type.Object({ user: UserData, tokens: TokensData }, { $id: 'SignedIn' })
 
-const SignedInData = Type.Object({ user: UserData, tokens: TokensData })
-
-const SessionData = Type.Object({
-  id: Uuid,
-  user_agent: nullable(Type.String()),
-  ip: nullable(Type.String()),
-  created_at: Timestamp,
-  last_used_at: Timestamp,
-  expires_at: Timestamp,
-  current: Type.Boolean({ description: 'Whether it is the session that asks.' }),
-})
+const SessionData = Type.Object(
+  {
+    id: Uuid,
+    user_agent: nullable(Type.String()),
+    ip: nullable(Type.String()),
+    created_at: Timestamp,
+    last_used_at: Timestamp,
+    expires_at: Timestamp,
+    current: Type.Boolean({ description: 'Whether it is the session that asks.' }),
+  },
+  { $id: 'Session' },
+)
 
 const RevokedData = Type.Object({ revoked: Type.Integer({ minimum: 0 }) })
 

@@ -44,12 +44,12 @@ const tenantProperties = {
   created_at: Timestamp,
   updated_at: Timestamp,
 }
-const TenantData = Type.Object(tenantProperties, { additionalProperties: false })
-const JoinedTenantData = Type.Object({ ...tenantProperties, role: Role }, { additionalProperties: false })
-const MemberData = Type.Object({ user_id: Uuid, role: Role, created_at: Timestamp }, { additionalProperties: false })
+const TenantData = Type.Object(tenantProperties, { $id: 'Tenant' })
+const JoinedTenantData = Type.Object({ ...tenantProperties, role: Role }, { $id: 'JoinedTenant' })
+const MemberData = Type.Object({ user_id: Uuid, role: Role, created_at: Timestamp }, { $id: 'Member' })
 
-const TenantParams = Type.Object({ id: Uuid }, { additionalProperties: false })
-const MemberParams = Type.Object({ id: Uuid, user_id: Uuid }, { additionalProperties: false })
+const TenantParams = Type.Object({ id: Uuid })
+const MemberParams = Type.Object({ id: Uuid, user_id: Uuid })
 
 /**
  * Routes work in the tenant of the path and nowhere else: the permission is asked for the very id that is then
@@ -80,7 +80,7 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       url: '/api/v1/tenants',
       id: 'createTenant',
       summary: 'Create a team, owned by me',
-      body: Type.Object({ name: Name, slug: Type.Optional(Slug) }, { additionalProperties: false }),
+      body: Type.Object({ name: Name, slug: Type.Optional(Slug) }),
       status: 201,
       data: TenantData,
       etag: 'version',
@@ -114,10 +114,7 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       summary: 'Rename a tenant',
       description: 'Keys that are absent stay as they are.',
       params: TenantParams,
-      body: Type.Object(
-        { name: Type.Optional(Name), slug: Type.Optional(Slug) },
-        { additionalProperties: false, minProperties: 1 },
-      ),
+      body: Type.Object({ name: Type.Optional(Name), slug: Type.Optional(Slug) }, { minProperties: 1 }),
       precondition: 'optional',
       data: TenantData,
       etag: 'version',
@@ -164,7 +161,7 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       id: 'addMember',
       summary: 'Add a user to a team',
       params: TenantParams,
-      body: Type.Object({ user_id: Uuid, role: Type.Optional(Role) }, { additionalProperties: false }),
+      body: Type.Object({ user_id: Uuid, role: Type.Optional(Role) }),
       status: 201,
       data: MemberData,
       errors: [...guarded, 'tenant.personal', 'tenant.member_exists'],
@@ -182,7 +179,7 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       id: 'changeMemberRole',
       summary: 'Make a member an owner, or an owner a member',
       params: MemberParams,
-      body: Type.Object({ role: Role }, { additionalProperties: false }),
+      body: Type.Object({ role: Role }),
       data: MemberData,
       errors: [...guarded, 'tenant.member_not_found', 'tenant.last_owner'],
       handler: async (call) => {
