@@ -1,22 +1,19 @@
+import { BoundedMap } from '../kernel/bounded-map.ts'
+
+/** Longer header values are not remembered: nobody sends them twice. */
+const maxLength = 512
+
 /**
- * Remembers what `compute` made of the last `capacity` (approximately) distinct header values, so that the few
- * spellings which nearly all callers send are parsed once. Two generations: cheap, and hostile variety
- * cannot grow it.
+ * Remembers what `compute` made of the header values seen lately, so that the few spellings which nearly all
+ * callers send are parsed once. Hostile variety cannot grow it beyond `capacity`.
  */
 export function remembering<T>(compute: (text: string) => T, capacity = 256): (text: string) => T {
-  let young = new Map<string, T>()
-  let old = young
+  const results = new BoundedMap<{ readonly value: T }>({ entries: capacity })
   return (text) => {
-    const known = young.get(text)
-    if (known !== undefined) return known
-    const value = old.get(text) ?? compute(text)
-    if (text.length <= 512) {
-      if (young.size >= capacity) {
-        old = young
-        young = new Map()
-      }
-      young.set(text, value)
-    }
+    const known = results.get(text)
+    if (known !== undefined) return known.value
+    const value = compute(text)
+    if (text.length <= maxLength) results.set(text, { value })
     return value
   }
 }

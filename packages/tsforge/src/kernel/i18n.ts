@@ -1,4 +1,5 @@
 import { negotiateLocale } from './accept-language.ts'
+import { BoundedMap } from './bounded-map.ts'
 import { fill } from './errors.ts'
 import type { ErrorCatalogue, ForgeError } from './errors.ts'
 
@@ -44,7 +45,7 @@ export function createI18n({ locales, bundles = [], catalogues }: I18nSettings =
     for (const [code, sentence] of Object.entries(bundle.messages)) sentences.set(code, sentence)
     own.set(bundle.locale, sentences)
   }
-  const cache = new Map<string, string>()
+  const cache = new BoundedMap<string>({ entries: maxCached })
 
   return {
     locales: Object.freeze([...known]),
@@ -53,10 +54,7 @@ export function createI18n({ locales, bundles = [], catalogues }: I18nSettings =
       if (locale === undefined) {
         locale = negotiateLocale(header, known)
         // A long key would be kept for nobody.
-        if (header.length <= 200) {
-          if (cache.size >= maxCached) cache.delete(cache.keys().next().value!)
-          cache.set(header, locale)
-        }
+        if (header.length <= 200) cache.set(header, locale)
       }
       return locale
     },

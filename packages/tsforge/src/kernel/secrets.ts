@@ -1,4 +1,5 @@
 import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from 'node:crypto'
+import { BoundedMap } from './bounded-map.ts'
 import { defineErrors } from './errors.ts'
 import type { ErrorCatalogue } from './errors.ts'
 import type { Secret } from './secret.ts'
@@ -72,12 +73,11 @@ export function createSecrets({ current, previous = [] }: SecretsSettings): Secr
 function deriver(secret: Secret | string): (purpose: string) => Buffer {
   const text = typeof secret === 'string' ? secret : secret.reveal()
   if (text.length < 16) throw new TypeError('a secret to derive keys from needs at least 16 characters')
-  const keys = new Map<string, Buffer>()
+  const keys = new BoundedMap<Buffer>({ entries: maxCachedKeys })
   return (purpose) => {
     let key = keys.get(purpose)
     if (key === undefined) {
       key = Buffer.from(hkdfSync('sha256', text, 'tsforge', purpose, 32))
-      if (keys.size >= maxCachedKeys) keys.delete(keys.keys().next().value!)
       keys.set(purpose, key)
     }
     return key

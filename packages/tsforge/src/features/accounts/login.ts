@@ -1,3 +1,4 @@
+import { tell } from '../../primitives/db/index.ts'
 import type { Queryable } from '../../primitives/db/index.ts'
 import { isEmail, normalizeEmail } from './email.ts'
 import { accountsErrors } from './errors.ts'
@@ -9,7 +10,6 @@ import type { Device } from './person.ts'
 import type { SignedIn } from './register.ts'
 import { openSession } from './sessions.ts'
 import type { Attempt } from './throttle.ts'
-import { tell } from './transaction.ts'
 import { findUserByEmail, holdUser, upgradePasswordHash } from './user-repository.ts'
 import type { UserWithPassword } from './user-repository.ts'
 

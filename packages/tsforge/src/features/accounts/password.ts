@@ -1,3 +1,4 @@
+import { tell } from '../../primitives/db/index.ts'
 import { accountsErrors } from './errors.ts'
 import { userPasswordChanged } from './events.ts'
 import { fitsHashing, refuseWeakPassword } from './password-policy.ts'
@@ -5,7 +6,6 @@ import type { Parts } from './parts.ts'
 import { cleanIp } from './person.ts'
 import type { Device } from './person.ts'
 import { endSessions } from './sessions.ts'
-import { tell } from './transaction.ts'
 import { changePasswordHash, findUserWithPassword } from './user-repository.ts'
 
 export interface PasswordChange {

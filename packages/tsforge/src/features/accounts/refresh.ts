@@ -1,3 +1,4 @@
+import { tell } from '../../primitives/db/index.ts'
 import type { Queryable } from '../../primitives/db/index.ts'
 import { accountsErrors } from './errors.ts'
 import type { AccountsErrorCode } from './errors.ts'
@@ -12,7 +13,6 @@ import { revokeSession, touchSession } from './session-repository.ts'
 import { announce, idleLimit } from './sessions.ts'
 import { hashRefreshToken, isRefreshToken, issuePair, packPair, unpackPair } from './tokens.ts'
 import type { TokenPair } from './tokens.ts'
-import { tell } from './transaction.ts'
 
 /**
  * Trades a refresh token for the next pair, in one transaction that holds the session. Inside the grace window a

@@ -1,4 +1,5 @@
 import { uuidv7 } from '../../kernel/ids.ts'
+import { tell, within } from '../../primitives/db/index.ts'
 import type { Queryable } from '../../primitives/db/index.ts'
 import { readEmail } from './email.ts'
 import { accountsErrors } from './errors.ts'
@@ -9,7 +10,6 @@ import { cleanIp, firstCodePoints, readName } from './person.ts'
 import type { Device } from './person.ts'
 import { openSession } from './sessions.ts'
 import type { TokenPair } from './tokens.ts'
-import { tell, within } from './transaction.ts'
 import { insertUser } from './user-repository.ts'
 import type { User } from './user-repository.ts'
 

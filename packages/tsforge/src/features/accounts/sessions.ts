@@ -1,4 +1,5 @@
 import { isUuid, uuidv7 } from '../../kernel/ids.ts'
+import { afterCommit, tell, within } from '../../primitives/db/index.ts'
 import type { Queryable } from '../../primitives/db/index.ts'
 import { accountsErrors } from './errors.ts'
 import { sessionRevoked } from './events.ts'
@@ -11,7 +12,6 @@ import { insertSession, listSessions, revokeSession, revokeSessions } from './se
 import type { Session } from './session-repository.ts'
 import { hashRefreshToken, issuePair } from './tokens.ts'
 import type { TokenPair } from './tokens.ts'
-import { afterCommit, tell, within } from './transaction.ts'
 
 export interface OpenedSession {
   readonly sessionId: string

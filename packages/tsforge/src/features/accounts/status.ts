@@ -1,9 +1,9 @@
+import { within } from '../../primitives/db/index.ts'
 import type { Queryable } from '../../primitives/db/index.ts'
 import { accountsErrors } from './errors.ts'
 import type { Parts } from './parts.ts'
 import { listSessions } from './session-repository.ts'
 import { announce } from './sessions.ts'
-import { within } from './transaction.ts'
 import { lockUser, setStatus } from './user-repository.ts'
 
 /** Keeps a user out: no login, and every session ends in the same transaction. Throws `user.not_found`. */

@@ -1,11 +1,11 @@
 import type { Clock } from '../../kernel/clock.ts'
 import { isUuid } from '../../kernel/ids.ts'
+import { afterCommit } from '../../primitives/db/index.ts'
 import type { Db, Queryable } from '../../primitives/db/index.ts'
 import type { Memberships, Role } from './memberships.ts'
 import type { MembershipsOptions } from './options.ts'
 import { RoleCache } from './role-cache.ts'
 import { selectRole } from './tenants-repository.ts'
-import { afterCommit } from './transaction.ts'
 
 export interface MembershipsParts {
   readonly db: Db

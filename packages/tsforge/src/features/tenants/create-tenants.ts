@@ -2,7 +2,7 @@ import type { Clock } from '../../kernel/clock.ts'
 import { isUuid, uuidv7 } from '../../kernel/ids.ts'
 import { allows, preconditionErrors } from '../../kernel/precondition.ts'
 import type { Expected } from '../../kernel/precondition.ts'
-import { violatedUnique } from '../../primitives/db/index.ts'
+import { tell, violatedUnique, within } from '../../primitives/db/index.ts'
 import type { Db, Queryable } from '../../primitives/db/index.ts'
 import { tenantsErrors } from './errors.ts'
 import { memberChanged, tenantCreated, tenantDeleted, tenantUpdated } from './events.ts'
@@ -10,7 +10,6 @@ import type { Memberships, Role } from './memberships.ts'
 import { personalName, readName, readSlug } from './naming.ts'
 import * as repository from './tenants-repository.ts'
 import type { JoinedTenant, Member, Tenant, Tenants, TenantValues } from './tenants.ts'
-import { tell, within } from './transaction.ts'
 
 export interface TenantsParts {
   readonly db: Db

@@ -1,3 +1,4 @@
+import { BoundedMap } from '../bounded-map.ts'
 import type { Clock } from '../clock.ts'
 import { ForgeError } from '../errors.ts'
 import { isAbort, resilienceErrors } from './errors.ts'
@@ -141,16 +142,15 @@ export interface BreakerGroup {
   readonly size: number
 }
 
-/** One breaker for each key (a host, a tenant); of more than `max` (default 1000) the longest unused is forgotten. */
+/** One breaker for each key (a host, a tenant); of more than `max` (default 1000) one that was not used lately is forgotten. */
 export function createBreakerGroup(settings: Omit<BreakerSettings, 'name'>, max = 1000): BreakerGroup {
-  const breakers = new Map<string, Breaker>()
+  const breakers = new BoundedMap<Breaker>({ entries: max })
   return {
     get(key) {
-      const breaker = breakers.get(key) ?? createBreaker({ ...settings, name: key })
-      // A Map keeps the order of insertion: the first one is the longest unused.
-      breakers.delete(key)
+      const known = breakers.get(key)
+      if (known !== undefined) return known
+      const breaker = createBreaker({ ...settings, name: key })
       breakers.set(key, breaker)
-      if (breakers.size > max) breakers.delete(breakers.keys().next().value!)
       return breaker
     },
     get size() {

@@ -40,6 +40,8 @@ export interface RetrySettings extends BackoffSettings {
   retryIf?(error: unknown): boolean
   /** Shared by calls to one system, so that retries cannot multiply an outage. */
   readonly budget?: RetryBudget
+  /** Waits by its own schedule alone: for errors whose Retry-After is meant for callers further out. */
+  readonly ignoreRetryAfter?: boolean
   /** Called before each wait. */
   onRetry?(event: { readonly error: unknown; readonly attempt: number; readonly delayMs: number }): void
   readonly random?: () => number
@@ -68,7 +70,7 @@ export async function retry<T>(work: (attempt: RetryAttempt) => T | Promise<T>, 
     } catch (error) {
       if (isAbort(error, signal) || !retryIf(error)) throw error
       const affordable = budget?.failed() ?? true
-      const askedMs = retryAfterOf(error)
+      const askedMs = settings.ignoreRetryAfter === true ? 0 : retryAfterOf(error)
       if (number >= attempts || !affordable || askedMs > capMs) throw error
       const delayMs = askedMs + backoffMs(number - 1, settings, random)
       settings.onRetry?.({ error, attempt: number, delayMs })

@@ -4,12 +4,12 @@ import type { Clock } from '../../kernel/clock.ts'
 import { currentContext } from '../../kernel/context.ts'
 import { silentLog } from '../../kernel/log.ts'
 import type { Log } from '../../kernel/log.ts'
+import { retry } from '../../kernel/resilience/retry.ts'
 import type { Db, DbSettings, Tx, TxOptions } from './facade.ts'
 import type { DbCapabilities, DbConnection, DbDriver, Queryable, QueryResult, Statement } from './driver.ts'
 import { dbErrors } from './errors.ts'
 import { canWrite, dbFault, isConnectionLoss, isRetryable } from './faults.ts'
 import { Meter } from './meter.ts'
-import { jitter } from './backoff.ts'
 import { Transaction, runHooks } from './transaction.ts'
 import type { Hooks, Unit } from './transaction.ts'
 
@@ -173,15 +173,15 @@ class Facade implements Db {
     }
   }
 
-  async #retried<T>(attempts: number, work: (attempt: number) => Promise<T>): Promise<T> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await work(attempt)
-      } catch (error) {
-        if (attempt >= attempts || !isRetryable(error)) throw error
-        await this.#clock.sleep(jitter(attempt - 1, 10, 500))
-      }
-    }
+  #retried<T>(attempts: number, work: (attempt: number) => Promise<T>): Promise<T> {
+    return retry(({ number }) => work(number), {
+      clock: this.#clock,
+      attempts,
+      retryIf: isRetryable,
+      ignoreRetryAfter: true,
+      baseMs: 10,
+      capMs: 500,
+    })
   }
 
   #checkFree(): void {

@@ -79,6 +79,8 @@ test('the time that the other side asks for is waited, and one beyond the cap en
   const late = failing(asks(10_001))
   expect(await run(late.work)).toMatchObject({ delays: [] })
   expect(late.calls).toBe(1)
+  const own = failing(asks(10_001))
+  expect(await run(own.work, { ignoreRetryAfter: true })).toMatchObject({ value: 'ok', delays: [100] })
 })
 
 describe('not retried', () => {

@@ -1,4 +1,5 @@
 import type { Clock } from '../../../kernel/clock.ts'
+import { backoffMs } from '../../../kernel/resilience/retry.ts'
 import type { Queryable } from '../driver.ts'
 import { migrationErrors } from './errors.ts'
 
@@ -32,7 +33,7 @@ export async function withLock<T>(
   while (!(await tryLock(db))) {
     if (clock.monotonic() >= deadline)
       throw migrationErrors.error('db.migration_locked', { meta: { waited_ms: waitMs } })
-    await clock.sleep(50 + Math.random() * 100)
+    await clock.sleep(50 + backoffMs(0))
   }
   const settings = await readSettings(db)
   try {

@@ -1,5 +1,6 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import { ForgeError } from '../../../kernel/errors.ts'
+import { retry } from '../../../kernel/resilience/retry.ts'
 import type { Queryable } from '../driver.ts'
 import { sqlFault } from '../faults.ts'
 import { migrationErrors } from './errors.ts'
@@ -51,8 +52,8 @@ async function runInTransaction(
   direction: Direction,
   settings: RunSettings,
 ): Promise<number> {
-  const { clock, ledger, appliedBy } = settings
-  for (let attempt = 1; ; attempt++) {
+  const { clock, ledger, appliedBy, lockAttempts } = settings
+  const attempt = async (): Promise<number> => {
     const began = clock.monotonic()
     try {
       await db.query('begin')
@@ -66,13 +67,19 @@ async function runInTransaction(
     } catch (error) {
       // On a lost connection there is nothing to roll back, and the first error is the one to tell.
       await db.query('rollback').catch(() => undefined)
-      const state = sqlFault(migrationErrors.is(error) ? error.cause : error)?.state
-      const blocked = state === '55P03' || state === '40P01'
-      if (!blocked || attempt >= settings.lockAttempts)
-        throw migrationErrors.is(error) ? error : failure(script, 1, error)
-      await clock.sleep(Math.random() * Math.min(100 * 2 ** attempt, 5000))
+      throw error
     }
   }
+  const schedule = { clock, attempts: lockAttempts, retryIf: isBlocked, ignoreRetryAfter: true, capMs: 5000 }
+  return retry(attempt, schedule).catch((error: unknown) => {
+    throw migrationErrors.is(error) ? error : failure(script, 1, error)
+  })
+}
+
+/** Lock time-out or deadlock. */
+function isBlocked(error: unknown): boolean {
+  const state = sqlFault(migrationErrors.is(error) ? error.cause : error)?.state
+  return state === '55P03' || state === '40P01'
 }
 
 /** Marks the script as begun before its first statement, so that an interruption stays visible. */

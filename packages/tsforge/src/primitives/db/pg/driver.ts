@@ -1,5 +1,6 @@
 import type { Pool, PoolConfig } from 'pg'
 import type { Clock } from '../../../kernel/clock.ts'
+import { retry } from '../../../kernel/resilience/retry.ts'
 import type {
   DbCapabilities,
   DbConnection,
@@ -11,7 +12,6 @@ import type {
 } from '../driver.ts'
 import { dbErrors } from '../errors.ts'
 import { isConnectionLoss } from '../faults.ts'
-import { jitter } from '../backoff.ts'
 import type { Preparing } from './connection.ts'
 import { Listener } from './listener.ts'
 import type { DirectConfig } from './listener.ts'
@@ -49,6 +49,7 @@ export class PgDriver implements DbDriver {
   readonly #listener: Listener | undefined
   readonly #replica: { readonly pool: PgPool; readonly watch: ReplicaWatch; readonly reads: Queryable } | undefined
   #started: Promise<void> | undefined
+  readonly #stop = new AbortController()
 
   constructor(parts: PgDriverParts) {
     const { clock, preparing, replica, quietMs } = parts
@@ -100,6 +101,7 @@ export class PgDriver implements DbDriver {
   }
 
   async close(): Promise<void> {
+    this.#stop.abort(dbErrors.error('db.unavailable', { cause: new Error('the driver is closed') }))
     this.#replica?.watch.stop()
     await Promise.all([this.#listener?.close(), this.#replica?.pool.close(), this.#pool.close()])
   }
@@ -107,16 +109,16 @@ export class PgDriver implements DbDriver {
   async #start(): Promise<void> {
     const { clock, startTimeoutMs } = this.#parts
     const end = clock.monotonic() + startTimeoutMs
-    for (let attempt = 0; ; attempt++) {
-      try {
-        await this.#pool.query('select 1', [])
-        break
-      } catch (error) {
-        const late = isConnectionLoss(error) || dbErrors.is(error, 'db.too_many_connections')
-        if (!late || clock.monotonic() >= end) throw error
-        await clock.sleep(50 + jitter(attempt, 100, 2000))
-      }
-    }
+    const isLate = (error: unknown): boolean =>
+      (isConnectionLoss(error) || dbErrors.is(error, 'db.too_many_connections')) && clock.monotonic() < end
+    await retry(() => this.#pool.query('select 1', []), {
+      clock,
+      signal: this.#stop.signal,
+      attempts: Number.POSITIVE_INFINITY,
+      retryIf: isLate,
+      ignoreRetryAfter: true,
+      capMs: 2000,
+    })
     // A dead replica is no reason not to start: reads go to the primary.
     await this.#replica?.watch.start()
   }

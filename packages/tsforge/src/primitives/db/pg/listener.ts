@@ -1,10 +1,10 @@
 import pg from 'pg'
 import type { Client, ClientConfig } from 'pg'
 import type { Clock, Timer } from '../../../kernel/clock.ts'
+import { backoffMs } from '../../../kernel/resilience/retry.ts'
 import type { Notification } from '../driver.ts'
 import { tellConnection } from '../events.ts'
 import { dbFault, translate } from '../faults.ts'
-import { jitter } from '../backoff.ts'
 import { PgConnection } from './connection.ts'
 
 /** How often the connection is asked whether it still lives; a dead peer does not say so by itself. */
@@ -128,7 +128,7 @@ export class Listener {
   async #restore(): Promise<void> {
     for (let attempt = 0; !this.#stop.signal.aborted; attempt++) {
       try {
-        await this.#clock.sleep(jitter(attempt, 50, 5000), this.#stop.signal)
+        await this.#clock.sleep(backoffMs(attempt, { baseMs: 50, capMs: 5000 }), this.#stop.signal)
         if (this.#channels.size === 0) return
         const link = await this.#connected()
         await link.statements.query(

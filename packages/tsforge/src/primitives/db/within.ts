@@ -1,5 +1,6 @@
 import type { Channel } from 'node:diagnostics_channel'
-import type { Db, Queryable, Tx } from '../../primitives/db/index.ts'
+import type { Queryable } from './driver.ts'
+import type { Db, Tx } from './facade.ts'
 
 /** Runs `fn` in the caller's transaction, or in one of its own. */
 export function within<T>(db: Db, tx: Queryable | undefined, fn: (tx: Queryable) => Promise<T>): Promise<T> {
