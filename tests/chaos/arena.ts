@@ -66,7 +66,7 @@ export function postmaster(root: string): { readonly pid: number; readonly socke
     // Not there at this moment.
   }
   const lines = text.split('\n').map((line) => line.trim())
-  return { pid: Number(lines[0]), socket: lines[4] ?? '', status: lines[7] ?? '' }
+  return { pid: Number.parseInt(lines[0] ?? '', 10), socket: lines[4] ?? '', status: lines[7] ?? '' }
 }
 
 export function embeddedUrl(root: string): string {

@@ -26,6 +26,8 @@ export interface StopReport {
   /** `name: phase` of parts that were too slow and left behind, or failed. */
   readonly late: readonly string[]
   readonly failed: readonly string[]
+  /** The part that was still starting and did not give up in time. No fault of the stop: whatever it holds, its `stop` ends. */
+  readonly interrupted?: string
 }
 
 export interface Lifecycle {
@@ -142,7 +144,10 @@ export function createLifecycle(parts: readonly Part[], settings: LifecycleSetti
     if (afterStart && starting !== undefined) {
       // What is about to start would otherwise be missed and run for ever.
       const outcome = await within(clock, stopTimeoutMs / 4, () => starting)
-      if (outcome === 'late') report.late.push(`${ordered[running.length]!.name}: start`)
+      if (outcome === 'late') {
+        report.interrupted = ordered[running.length]!.name
+        log.warn({ part: report.interrupted }, 'a part was still starting and is left behind')
+      }
     }
     swept = true
     const reversed = [...running].reverse()
@@ -177,6 +182,7 @@ export function createLifecycle(parts: readonly Part[], settings: LifecycleSetti
 interface Report {
   readonly late: string[]
   readonly failed: string[]
+  interrupted?: string
 }
 
 type Outcome = 'done' | 'late' | { readonly error: unknown }

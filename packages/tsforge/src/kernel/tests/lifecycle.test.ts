@@ -156,7 +156,7 @@ test('a start that hangs does not keep the rest from stopping, and is undone whe
   await clock.advance(0)
   const stopping = life.stop()
   await clock.advance(1000)
-  expect(await stopping).toEqual({ late: ['hung: start'], failed: [] })
+  expect(await stopping).toEqual({ late: [], failed: [], interrupted: 'hung' })
   expect(seen).toEqual(['start a', 'drain a', 'stop a'])
   resolve()
   await refused

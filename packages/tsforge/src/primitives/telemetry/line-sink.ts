@@ -14,7 +14,7 @@ export interface FileSinkSettings {
 export interface FileSink extends LineSink {
   /** Lines that were dropped since the start because the destination was too slow. */
   readonly dropped: number
-  /** Resolves when all that was written so far has been handed to the operating system. */
+  /** Resolves when all that was written so far has been handed to the operating system; after 2 s in any case. */
   flush(): Promise<void>
   /** Flushes, stops listening to the end of the process and closes a file that was opened here. */
   close(): Promise<void>
@@ -23,8 +23,10 @@ export interface FileSink extends LineSink {
 /** Lines wait this long for company: one system call for all. */
 const gatherMs = 10
 const gatherLength = 16_384
-/** A pipe that nobody reads makes `flushSync` give up after so many waits of 100 ms. */
+/** A pipe that nobody reads makes `flushSync` give up after so many waits of 100 ms… */
 const maxWaits = 20
+/** … and `flush` after as long. */
+const maxFlushMs = 2_000
 
 /**
  * Lines gathered for 10 ms or 16 KiB and written in the background. Memory is bounded: when the destination
@@ -87,7 +89,13 @@ export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 *
   const flush = (): Promise<void> => {
     if (closed) return Promise.resolve()
     handOver()
-    return new Promise((resolve) => stream.flush(() => resolve()))
+    return new Promise((resolve) => {
+      const patience = clock.after(maxFlushMs, resolve)
+      stream.flush(() => {
+        patience.cancel()
+        resolve()
+      })
+    })
   }
   process.on('exit', flushSync)
 

@@ -60,6 +60,7 @@ class EmbeddedDriver implements DbDriver {
   #ensuring: Promise<EmbeddedServer> | undefined
   #opening: Promise<PgDriver> | undefined
   #closed = false
+  readonly #stop = new AbortController()
 
   constructor(options: EmbeddedDriverOptions) {
     this.#options = options
@@ -92,6 +93,7 @@ class EmbeddedDriver implements DbDriver {
 
   async close(): Promise<void> {
     this.#closed = true
+    this.#stop.abort(new Error('the driver is closed'))
     await this.#opening?.catch(() => undefined)
     await this.#inner?.close()
     await this.#ensuring?.catch(() => undefined)
@@ -153,7 +155,7 @@ class EmbeddedDriver implements DbDriver {
   async #find(): Promise<EmbeddedServer> {
     if (this.#server !== undefined && (await answers(this.#server.host))) return this.#server
     const again = this.#server !== undefined
-    const server = await startEmbedded(this.#options)
+    const server = await startEmbedded({ ...this.#options, signal: this.#stop.signal })
     this.#server = server
     if (again) tellConnection({ kind: 'server_restarted' })
     void server.ended.then(() => {

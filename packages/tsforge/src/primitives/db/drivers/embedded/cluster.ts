@@ -12,7 +12,12 @@ import type { Places } from './places.ts'
  * Makes the data folder when there is none. It is built beside its place and moved there when complete, so a run
  * that was killed leaves a folder with another name, which the next run removes.
  */
-export async function ensureCluster(places: Places, binaries: Binaries, identity: Identity): Promise<void> {
+export async function ensureCluster(
+  places: Places,
+  binaries: Binaries,
+  identity: Identity,
+  signal?: AbortSignal,
+): Promise<void> {
   const version = await readFile(join(places.data, 'PG_VERSION'), 'utf8').catch(() => undefined)
   if (version !== undefined) {
     if (Number.parseInt(version, 10) === binaries.major) return
@@ -23,7 +28,7 @@ export async function ensureCluster(places: Places, binaries: Binaries, identity
   await rm(temporary, { recursive: true, force: true })
   await mkdir(temporary, { mode: 0o700 })
   if (identity === 'nobody') await chown(temporary, nobodyId, nobodyId)
-  await initialize(temporary, binaries, identity)
+  await initialize(temporary, binaries, identity, signal)
   // Only an incomplete folder can be in the way: a complete one has PG_VERSION.
   if (
     await stat(places.data).then(
@@ -43,7 +48,7 @@ async function sweep({ home, data }: Places): Promise<void> {
   }
 }
 
-function initialize(data: string, binaries: Binaries, identity: Identity): Promise<void> {
+function initialize(data: string, binaries: Binaries, identity: Identity, signal?: AbortSignal): Promise<void> {
   const args = [
     ...[
       '--pgdata',
@@ -71,6 +76,7 @@ function initialize(data: string, binaries: Binaries, identity: Identity): Promi
       cwd: '/',
       env: { PATH: process.env.PATH ?? '/usr/bin:/bin', TZ: 'UTC', LC_ALL: 'C' },
       stdio: ['ignore', 'ignore', 'pipe'],
+      signal,
     })
     let said = ''
     child.stderr.setEncoding('utf8').on('data', (text: string) => (said = (said + text).slice(-4000)))

@@ -4,11 +4,21 @@ import { createServer } from 'node:net'
 import { join } from 'node:path'
 import type { Clock } from '../../../../kernel/clock.ts'
 
+export interface LockSettings {
+  readonly clock: Clock
+  readonly waitMs: number
+  readonly signal?: AbortSignal | undefined
+}
+
 /**
  * Runs `work` while no other process does for the same folder: looking at a folder, judging its server dead and
  * starting one is a single step, or two servers would write to the same data. The lock vanishes with its process.
  */
-export async function exclusively<T>(folder: string, clock: Clock, waitMs: number, work: () => Promise<T>): Promise<T> {
+export async function exclusively<T>(
+  folder: string,
+  { clock, waitMs, signal }: LockSettings,
+  work: () => Promise<T>,
+): Promise<T> {
   const end = clock.monotonic() + waitMs
   for (;;) {
     const release = await (process.platform === 'linux' ? lockBySocket(folder) : lockByFile(folder))
@@ -20,7 +30,7 @@ export async function exclusively<T>(folder: string, clock: Clock, waitMs: numbe
       }
     }
     if (clock.monotonic() > end) throw new Error('another process has been starting the server for too long')
-    await clock.sleep(20)
+    await clock.sleep(20, signal)
   }
 }
 

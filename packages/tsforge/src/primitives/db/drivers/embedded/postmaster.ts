@@ -93,6 +93,7 @@ export interface LaunchSettings {
   readonly durable: boolean
   readonly maxConnections: number
   readonly clock: Clock
+  readonly signal: AbortSignal | undefined
 }
 
 /**
@@ -104,7 +105,7 @@ const watched = '((read -r line <&3 || kill -INT $$) </dev/null >/dev/null 2>&1 
 
 /** Starts the server and waits until it takes connections. Call it under the folder's lock. */
 export async function launch(settings: LaunchSettings): Promise<ChildProcess> {
-  const { places, binaries, identity, clock } = settings
+  const { places, binaries, identity, clock, signal } = settings
   if (((await stat(places.log).catch(() => undefined))?.size ?? 0) > keptLogBytes) await truncate(places.log)
   await clearAway(places, clock)
   const log = await open(places.log, 'a', 0o600)
@@ -135,7 +136,7 @@ export async function launch(settings: LaunchSettings): Promise<ChildProcess> {
   let ended = false
   void exited.then(() => (ended = true))
   const end = clock.monotonic() + 60_000
-  while (!ended && clock.monotonic() < end) {
+  while (!ended && signal?.aborted !== true && clock.monotonic() < end) {
     if ((await readPidFile(places.data))?.status === 'ready' && (await answers(places.socket))) return child
     await clock.sleep(5)
   }

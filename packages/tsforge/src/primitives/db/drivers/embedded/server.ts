@@ -24,6 +24,8 @@ export interface EmbeddedOptions {
   /** How the server's identity is chosen when we are root; default: what works here. */
   readonly identity?: Identity
   readonly clock?: Clock
+  /** Gives up a start that is under way. */
+  readonly signal?: AbortSignal | undefined
   /** Where the search for the binaries' package starts; default: the framework itself. */
   readonly from?: string | URL
 }
@@ -69,19 +71,21 @@ export async function startEmbedded(options: EmbeddedOptions): Promise<EmbeddedS
     const identity = options.identity ?? (await chooseIdentity())
     const places = await prepare(options.dir, identity)
     const binaries = await findBinaries({ cache: places.cache, foreign: identity === 'nobody', from: options.from })
-    return await exclusively(places.home, clock, lockWaitMs, () =>
+    return await exclusively(places.home, { clock, waitMs: lockWaitMs, signal: options.signal }, () =>
       joinOrStart({ places, binaries, identity }, options, clock),
     )
   } catch (error) {
     if (error instanceof ForgeError) throw error
+    if (options.signal?.aborted === true) throw dbErrors.error('db.unavailable', { cause: error })
     throw dbErrors.error('db.embedded_failed', { meta: { reason: 'see the cause in the log' }, cause: error })
   }
 }
 
 async function joinOrStart(ready: Ready, options: EmbeddedOptions, clock: Clock): Promise<EmbeddedServer> {
   const { places, binaries, identity } = ready
-  await ensureCluster(places, binaries, identity)
-  const running = await runningServer(places, clock)
+  const { signal } = options
+  await ensureCluster(places, binaries, identity, signal)
+  const running = await runningServer(places, clock, signal)
   if (running !== undefined) return handle(running.socket, running.pid, undefined, clock)
   const child = await launch({
     places,
@@ -90,6 +94,7 @@ async function joinOrStart(ready: Ready, options: EmbeddedOptions, clock: Clock)
     durable: options.durable ?? true,
     maxConnections: options.maxConnections ?? 50,
     clock,
+    signal,
   })
   return handle(places.socket, child.pid!, child, clock)
 }
@@ -98,13 +103,14 @@ async function joinOrStart(ready: Ready, options: EmbeddedOptions, clock: Clock)
 async function runningServer(
   places: Places,
   clock: Clock,
+  signal: AbortSignal | undefined,
 ): Promise<{ readonly pid: number; readonly socket: string } | undefined> {
   const end = clock.monotonic() + 30_000
   while (clock.monotonic() < end) {
     const found = await readPidFile(places.data)
     if (found === undefined || !(await serves(found.pid, places.data))) return undefined
     if (found.status === 'ready' && found.socket !== '' && (await answers(found.socket))) return found
-    await clock.sleep(20)
+    await clock.sleep(20, signal)
   }
   throw new Error('a server of this folder runs but does not answer')
 }

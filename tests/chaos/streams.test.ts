@@ -1,0 +1,73 @@
+import { closeSync, openSync } from 'node:fs'
+import { execFileSync } from 'node:child_process'
+import { constants } from 'node:fs'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { join } from 'node:path'
+import { describe, expect, it } from 'vitest'
+import { ask, eventually } from '../e2e/product.ts'
+import type { Exit } from '../e2e/product.ts'
+import { arena } from './arena.ts'
+import { bare } from './process.ts'
+
+async function freePort(): Promise<string> {
+  const server = createServer()
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  const { port } = server.address() as AddressInfo
+  await new Promise((closed) => server.close(closed))
+  return String(port)
+}
+
+async function flood(url: string, requests: number): Promise<number[]> {
+  const statuses: number[] = []
+  const caller = async (): Promise<void> => {
+    while (statuses.length < requests) statuses.push((await ask(url, 'GET', '/healthz')).status)
+  }
+  await Promise.all(Array.from({ length: 16 }, caller))
+  return statuses
+}
+
+async function ends(exited: Promise<Exit>, ms: number): Promise<Exit> {
+  let ended: Exit | undefined
+  void exited.then((exit) => (ended = exit))
+  return eventually(() => ended, ms)
+}
+
+describe('a log that nobody takes', () => {
+  it('since its reader has gone does not end the app', async () => {
+    await using folder = arena()
+    const port = await freePort()
+    await using app = bare(folder.root, { env: { PORT: port } })
+    const url = `http://127.0.0.1:${port}`
+    await eventually(() => app.output().includes('listening'), 30_000)
+    app.child.stdout?.destroy()
+    app.child.stderr?.destroy()
+    expect(new Set(await flood(url, 500))).toEqual(new Set([200]))
+    app.child.kill('SIGTERM')
+    expect(await ends(app.exited, 10_000)).toEqual({ code: 0, signal: null })
+  })
+
+  it.each(['a pipe', 'a socket'])('since its reader sleeps (%s) neither blocks the app nor its end', async (kind) => {
+    await using folder = arena()
+    const port = await freePort()
+    const fifo = join(folder.root, 'log')
+    if (kind === 'a pipe') execFileSync('mkfifo', [fifo])
+    // Open for both directions, so that it has a reader, which reads nothing.
+    const fd = kind === 'a pipe' ? openSync(fifo, constants.O_RDWR) : undefined
+    await using app = bare(folder.root, { env: { PORT: port, FORGE_SHUTDOWN_TIMEOUT: '3s' }, stdout: fd ?? 'pipe' })
+    if (fd === undefined) app.child.stdout?.pause()
+    const url = `http://127.0.0.1:${port}`
+    await eventually(
+      () =>
+        ask(url, 'GET', '/readyz').then(
+          ({ status }) => status === 200,
+          () => false,
+        ),
+      30_000,
+    )
+    expect(new Set(await flood(url, 2000))).toEqual(new Set([200]))
+    app.child.kill('SIGTERM')
+    expect(await ends(app.exited, 10_000)).toEqual({ code: 0, signal: null })
+    if (fd !== undefined) closeSync(fd)
+  })
+})
