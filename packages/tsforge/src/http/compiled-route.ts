@@ -3,6 +3,7 @@ import { coercionsOf } from './coercion.ts'
 import type { Queue } from './deadlines.ts'
 import { strongTag } from './etag.ts'
 import type { HeaderBlock } from './header-block.ts'
+import type { Later } from './later.ts'
 import type { RouteMeter } from './meters.ts'
 import { versionTag } from './precondition.ts'
 import type { Access, Call, PreconditionMode, Route, TenantMode } from './route.ts'
@@ -67,7 +68,7 @@ export function paramNames(url: string): string[] {
   return url.endsWith('*') ? [...names, '*'] : names
 }
 
-export function compileRoute(site: Site, validators: Validators, route: Route): CompiledRoute {
+export function compileRoute(site: Site, validators: Validators, route: Route, later: Later): CompiledRoute {
   const tenant = tenantModeOf(route)
   const plain = route.plain !== undefined && route.plain !== false
   const contentType =
@@ -83,11 +84,12 @@ export function compileRoute(site: Site, validators: Validators, route: Route): 
   ]
   const status = route.status ?? (route.data === null ? 204 : 200)
   const text = (schema: Route['params'], place: 'query' | 'params'): TextInput => {
-    const validator = validators.compile(schema ?? nothing, place)
+    const validator = validators.compile(schema ?? nothing, place, later)
     return { validator, coercions: coercionsOf(validator.schema) }
   }
   const names = paramNames(route.url)
-  const serialize = route.data === null || (plain && isText(route.data)) ? undefined : compileSerializer(route.data)
+  const serialize =
+    route.data === null || (plain && isText(route.data)) ? undefined : compileSerializer(route.data, later)
   return {
     template: route.url,
     access: route.access,
@@ -96,7 +98,7 @@ export function compileRoute(site: Site, validators: Validators, route: Route): 
     vital: route.vital ?? false,
     params: names.length === 0 ? undefined : text(route.params ?? textParams(names), 'params'),
     query: plain && route.query === undefined ? undefined : text(route.query, 'query'),
-    body: route.method === 'GET' ? undefined : validators.compile(route.body ?? nothing, 'body'),
+    body: route.method === 'GET' ? undefined : validators.compile(route.body ?? nothing, 'body', later),
     takesBody: route.body !== undefined,
     bodyLimit: route.limits?.bodyBytes ?? site.options.bodyLimitBytes,
     mediaType: contentType.split(';')[0]!.trim().toLowerCase(),

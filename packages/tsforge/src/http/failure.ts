@@ -1,7 +1,7 @@
-import { STATUS_CODES } from 'node:http'
 import { ForgeError } from '../kernel/errors.ts'
 import type { I18n } from '../kernel/i18n.ts'
 import { httpErrors } from './errors.ts'
+import { statusText } from './status-text.ts'
 
 /** An error as it goes out. */
 export interface Failure {
@@ -64,7 +64,7 @@ function problem(error: ForgeError, message: string, view: FailureView): string 
   const { fields, ...meta } = error.meta ?? {}
   return JSON.stringify({
     type: `urn:tsforge:error:${error.code}`,
-    title: STATUS_CODES[error.status] ?? 'Error',
+    title: statusText(error.status),
     status: error.status,
     detail: message,
     instance: view.path,

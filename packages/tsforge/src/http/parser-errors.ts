@@ -1,4 +1,3 @@
-import { STATUS_CODES } from 'node:http'
 import type { Socket } from 'node:net'
 import { httpErrors } from './errors.ts'
 import type { HttpErrorCode } from './errors.ts'
@@ -9,6 +8,7 @@ import type { RouteMeter } from './meters.ts'
 import { newRequestId } from './request-id.ts'
 import type { Site } from './site.ts'
 import { endAfterThis, inFlight, isBeyondLast } from './sockets.ts'
+import { statusText } from './status-text.ts'
 
 const codes: Readonly<Record<string, HttpErrorCode>> = {
   HPE_HEADER_OVERFLOW: 'http.headers_too_large',
@@ -58,7 +58,7 @@ export function refuse(site: Site, meter: RouteMeter, socket: Socket, failure: E
     path: '',
   })
   const lines = [
-    `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}`,
+    `HTTP/1.1 ${status} ${statusText(status)}`,
     `date: ${new Date(site.clock.now()).toUTCString()}`,
     'connection: close',
   ]

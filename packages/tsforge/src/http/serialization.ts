@@ -1,19 +1,25 @@
 import { createRequire } from 'node:module'
 import { jsonSchemaOf, standalone } from './json-schema.ts'
+import type { Later } from './later.ts'
 import type { AnySchema } from './route.ts'
 
 /** Writes data as JSON. Throws when it does not fit its schema. */
 export type Serialize = (data: unknown) => string
 
-// CommonJS whose types hang on `module.exports`.
-const build = createRequire(import.meta.url)('fast-json-stringify') as (schema: object, options?: object) => Serialize
+const require = createRequire(import.meta.url)
+
+/** Loaded with the first answer. CommonJS whose types hang on `module.exports`. */
+function build(schema: object, options: object): Serialize {
+  return (require('fast-json-stringify') as (schema: object, options: object) => Serialize)(schema, options)
+}
 
 /**
  * Compiles the writer of a route's `data`. Only declared fields leave: whatever else a handler returns by
  * mistake (a password hash, a join's leftovers) is not written.
  */
-export function compileSerializer(schema: AnySchema): Serialize {
+export function compileSerializer(schema: AnySchema, later: Later): Serialize {
   const json = standalone(jsonSchemaOf(schema, 'output'), { closed: false, oldTuples: true })
   // ajv inside it (for anyOf) would refuse keywords that it does not know.
-  return build(json, { ajv: { strict: false, allowUnionTypes: true } })
+  const write = later.add(() => build(json, { ajv: { strict: false, allowUnionTypes: true } }))
+  return (data) => write()(data)
 }

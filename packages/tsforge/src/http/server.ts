@@ -1,3 +1,4 @@
+import { createRequire } from 'node:module'
 import { Server as NetServer } from 'node:net'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
@@ -12,6 +13,7 @@ import { Deadlines } from './deadlines.ts'
 import { httpErrors } from './errors.ts'
 import { docsRoutes } from './docs-page.ts'
 import { Exchange } from './exchange.ts'
+import { Later } from './later.ts'
 import { Meters } from './meters.ts'
 import { missingRoutes } from './missing.ts'
 import { answerValidator } from './openapi/answers.ts'
@@ -67,19 +69,24 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   refuseProtocols(site, app)
 
   const validators = new Validators()
+  const rest: Later[] = []
   for (const route of all) {
+    const later = new Later(`${route.method} ${route.url}`)
+    rest.push(later)
     const method = route.method === 'GET' ? ['GET', 'HEAD'] : route.method
     try {
       app.route({
         method,
         url: route.url,
         exposeHeadRoute: false,
-        handler: pipeline(site, compileRoute(site, validators, route)),
+        handler: pipeline(site, compileRoute(site, validators, route, later)),
       })
     } catch (error) {
       throw new Error(`${route.method} ${route.url}: ${(error as Error).message}`, { cause: error })
     }
   }
+  // Wherever somebody develops, a schema that cannot be compiled ends the start.
+  if (settings.app.environment !== 'production') for (const later of rest) while (later.step());
   app.setNotFoundHandler(missingRoutes(site, all))
   await app.ready()
   let validateAnswer: ReturnType<typeof answerValidator> | undefined
@@ -92,6 +99,7 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
     listen: async ({ host = options.host, port = options.port } = {}) => {
       const address = await app.listen({ host, port })
       site.pressure.start(site.clock)
+      compileInPieces(site, rest, () => closing)
       return address
     },
     close: async () => {
@@ -109,6 +117,23 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   }
 }
 
+const idleAfterStartMs = 1000
+
+/** Compiles what is left between the requests, so that hardly any of them has to wait for it. */
+function compileInPieces(site: Site, rest: Later[], stopped: () => boolean): void {
+  const next = (): void => {
+    if (stopped()) return
+    try {
+      while (rest.length > 0 && !rest[0]!.step()) rest.shift()
+    } catch (error) {
+      site.log.error({ err: error }, 'a route cannot answer: its schema cannot be compiled')
+    }
+    if (rest.length > 0) setImmediate(next).unref()
+  }
+  // The first requests of a fresh process have waited for it already.
+  site.clock.after(idleAfterStartMs, next)
+}
+
 /**
  * Stops listening, then lets two turns of the event loop read what callers had sent before, and closes the
  * connections that are idle: what was accepted gets its answer (with `connection: close`).
@@ -118,6 +143,19 @@ async function stopAccepting(server: FastifyInstance['server'], sockets: Readonl
   NetServer.prototype.close.call(server)
   for (let turn = 0; turn < 2; turn++) await new Promise((resolve) => setImmediate(resolve))
   for (const socket of sockets) if (inFlight(socket).length === 0) socket.destroySoon()
+}
+
+const require = createRequire(import.meta.url)
+
+/** Our routes bring no schemas for Fastify; whoever adds some to it loads its compilers then. */
+const compilersOfFastify = {
+  buildValidator: (...given: unknown[]) => selector('@fastify/ajv-compiler')(...given),
+  buildSerializer: (...given: unknown[]) => selector('@fastify/fast-json-stringify-compiler')(...given),
+}
+
+function selector(name: string): (...given: unknown[]) => unknown {
+  const resolve = createRequire(require.resolve('fastify'))
+  return (resolve(name) as () => (...given: unknown[]) => unknown)()
 }
 
 function createFastify(site: Site, routes: readonly Route[]): FastifyInstance {
@@ -141,6 +179,7 @@ function createFastify(site: Site, routes: readonly Route[]): FastifyInstance {
     exposeHeadRoutes: false,
     bodyLimit: options.bodyLimitBytes,
     requestTimeout: options.receiveTimeoutMs,
+    schemaController: { compilersFactory: compilersOfFastify },
     connectionTimeout: silenceMs,
     keepAliveTimeout: options.keepAliveMs,
     maxRequestsPerSocket: options.maxRequestsPerSocket,

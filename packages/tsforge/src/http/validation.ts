@@ -1,11 +1,12 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
-import type { ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
+import type { Ajv2020, ErrorObject, ValidateFunction } from 'ajv/dist/2020.js'
+import { newAjv } from './ajv.ts'
 import { httpErrors } from './errors.ts'
 import { describeFault } from './field-messages.ts'
 import type { FieldFault } from './field-messages.ts'
 import { formats } from './formats.ts'
 import { isStandard, jsonSchemaOf, standalone } from './json-schema.ts'
 import type { JsonSchema } from './json-schema.ts'
+import type { Later } from './later.ts'
 import { isPureZod } from './pure-zod.ts'
 import type { AnySchema, StandardJsonSchema } from './route.ts'
 
@@ -24,7 +25,7 @@ export interface Validator {
 }
 
 function createAjv(allErrors: boolean): Ajv2020 {
-  const ajv = new Ajv2020({
+  const ajv = newAjv({
     allErrors,
     strict: false,
     coerceTypes: false,
@@ -39,31 +40,40 @@ function createAjv(allErrors: boolean): Ajv2020 {
   return ajv
 }
 
-/** Compiles validators. One per app, so that ajv's own start-up is paid once. */
+/** Makes validators, each compiled when it is first needed. One per app, so that ajv's own start-up is paid once. */
 export class Validators {
-  readonly #fast = createAjv(false)
-  readonly #all = createAjv(true)
+  #fast: Ajv2020 | undefined
+  #all: Ajv2020 | undefined
 
-  /** Throws a `TypeError` or ajv's own error when the schema cannot be compiled. */
-  compile(schema: AnySchema, place: FieldFault['in']): Validator {
+  /** Throws a `TypeError` when `schema` is none; `later`, ajv's own error when it cannot be compiled. */
+  compile(schema: AnySchema, place: FieldFault['in'], later: Later): Validator {
     const closed = standalone(jsonSchemaOf(schema, 'input'), { closed: true })
-    const fast = this.#fast.compile(closed)
+    const fast = later.add(() => (this.#fast ??= createAjv(false)).compile(closed))
+    const empty = closed['additionalProperties'] === false && Object.keys(closed['properties'] ?? {}).length === 0
     const refine = isStandard(schema) && !isPureZod(schema) ? schema : undefined
     let thorough: ValidateFunction | undefined
     const faults = (value: unknown, nodes: number): readonly ErrorObject[] => {
-      if (nodes > collectUpToNodes) return fast.errors ?? []
-      thorough ??= this.#all.compile(closed)
+      if (nodes > collectUpToNodes) return fast().errors ?? []
+      thorough ??= (this.#all ??= createAjv(true)).compile(closed)
       thorough(value)
       return thorough.errors ?? []
     }
     return {
       schema: closed,
       check: (value, locale, nodes) => {
-        if (!fast(value)) throw failed(toFaults(faults(value, nodes), place, locale))
+        // What most requests to most routes have: no query.
+        if (empty && isEmpty(value)) return value
+        if (!fast()(value)) throw failed(toFaults(faults(value, nodes), place, locale))
         return refine === undefined ? value : refined(refine, value, place)
       },
     }
   }
+}
+
+function isEmpty(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return false
+  for (const _ in value) return false
+  return true
 }
 
 export function failed(fields: readonly FieldFault[]): Error {

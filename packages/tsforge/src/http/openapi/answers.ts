@@ -1,5 +1,5 @@
-import { Ajv2020 } from 'ajv/dist/2020.js'
 import type { ValidateFunction } from 'ajv/dist/2020.js'
+import { newAjv } from '../ajv.ts'
 import { formats } from '../formats.ts'
 import { openApiPath } from './document.ts'
 import type { OpenApiDocument } from './document.ts'
@@ -22,7 +22,7 @@ interface Response {
 
 /** Checks answers against the document: status, media type, required headers and body. Returns what does not fit. */
 export function answerValidator(document: OpenApiDocument): (answer: SeenAnswer) => readonly string[] {
-  const ajv = new Ajv2020({ strict: false, allErrors: true, validateSchema: false })
+  const ajv = newAjv({ strict: false, allErrors: true, validateSchema: false })
   for (const [name, validate] of Object.entries(formats)) ajv.addFormat(name, validate)
   ajv.addSchema(document, 'openapi.json')
   const compiled = new Map<string, ValidateFunction>()

@@ -1,4 +1,4 @@
-import { STATUS_CODES } from 'node:http'
+import { statusText } from '../status-text.ts'
 import { isDeepStrictEqual } from 'node:util'
 import { contextErrors } from '../../kernel/context.ts'
 import { fill } from '../../kernel/errors.ts'
@@ -120,7 +120,7 @@ export class ErrorResponses {
   }
 
   #share(status: number, codes: readonly string[]): unknown {
-    const name = (STATUS_CODES[status] ?? '').replaceAll(' ', '') + codes.map((code) => variants[code] ?? '').join('')
+    const name = statusText(status).replaceAll(' ', '') + codes.map((code) => variants[code] ?? '').join('')
     this.shared[name] ??= errorResponse(status, codes)
     return { $ref: `#/components/responses/${name}` }
   }
@@ -143,7 +143,7 @@ function errorResponse(status: number, codes: readonly string[]): unknown {
   if (status === 401) headers['WWW-Authenticate'] = { schema: { type: 'string' } }
   if (status === 429 || status === 503) headers['Retry-After'] = { $ref: '#/components/headers/RetryAfter' }
   return {
-    description: STATUS_CODES[status] ?? 'Error',
+    description: statusText(status),
     headers,
     content: {
       'application/json': {
