@@ -1,6 +1,8 @@
 import { availableParallelism } from 'node:os'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
+import { createMetrics } from '../../kernel/metrics.ts'
+import type { Metrics } from '../../kernel/metrics.ts'
 import { port } from '../../kernel/plugin.ts'
 import type { Port } from '../../kernel/plugin.ts'
 import { within } from '../../primitives/db/index.ts'
@@ -16,6 +18,7 @@ import type { Hasher } from './hasher.ts'
 import { login, signIn } from './login.ts'
 import type { Login } from './login.ts'
 import type { AccountsOptions } from './options.ts'
+import { Outcomes } from './outcomes.ts'
 import type { Parts } from './parts.ts'
 import { changePassword } from './password.ts'
 import type { PasswordChange } from './password.ts'
@@ -78,6 +81,8 @@ export interface AccountsParts {
   readonly clock: Clock
   readonly log: Log
   readonly options: AccountsOptions
+  /** Default: counted and shown nowhere. */
+  readonly metrics?: Metrics
   /** Default: Argon2id with the parameters of the options. */
   readonly hasher?: Hasher
 }
@@ -93,7 +98,8 @@ export interface RunningAccounts extends Accounts {
 
 /** Accounts in a database. Correct before `start`, too; then each access token is looked up. */
 export function createAccounts(given: AccountsParts): RunningAccounts {
-  const { db, keys, clock, log, options } = given
+  const { db, keys, clock, log, options, metrics = createMetrics() } = given
+  const outcomes = new Outcomes(metrics)
   const hasher =
     given.hasher ??
     createArgon2({
@@ -121,10 +127,10 @@ export function createAccounts(given: AccountsParts): RunningAccounts {
     passwords: parts.passwords,
     revocations: parts.revocations,
     authenticate: createAuthenticate(parts),
-    register: (values, device, tx) => register(parts, values, device, tx),
-    login: (values, device) => login(parts, values, device),
+    register: (values, device, tx) => outcomes.count('register', register(parts, values, device, tx)),
+    login: (values, device) => outcomes.count('login', login(parts, values, device)),
     signIn: (userId, device, tx) => within(db, tx, (t) => signIn(parts, userId, device, t)),
-    refresh: (token, device) => refresh(parts, token, device),
+    refresh: (token, device) => outcomes.count('refresh', refresh(parts, token, device)),
     changePassword: (userId, sessionId, change, device) => changePassword(parts, userId, sessionId, change, device),
     find: (userId) => findUser(db, userId),
     sessions: (userId) => liveSessions(parts, userId),

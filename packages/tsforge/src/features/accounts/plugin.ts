@@ -32,7 +32,7 @@ export function accounts(): Feature {
       if (options.hashInsecure && app.environment !== 'test') {
         throw new TypeError('FORGE_ACCOUNTS_HASH_INSECURE is for the environment "test" alone')
       }
-      const service = createAccounts({ db, keys, tenants, clock, log, options })
+      const service = createAccounts({ db, keys, tenants, clock, log, options, metrics })
       metrics.gauge('forge_accounts_hashes_running', {
         help: 'Password hashes being computed',
         collect: () => service.passwords.running,
