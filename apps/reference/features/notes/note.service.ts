@@ -1,25 +1,12 @@
-import type { Clock } from 'tsforge/clock'
 import type { Db } from 'tsforge/db'
+import { createRepository } from 'tsforge/db/repository'
 import { createCursors } from 'tsforge/http'
-import type { Cursors } from 'tsforge/http'
-import type { Secrets } from 'tsforge/secrets'
-import { createNoteRepository } from './note.repository.ts'
-import type { NoteRepository } from './note.repository.ts'
+import type { Toolbox } from 'tsforge/plugin'
+import { notes } from './note.table.ts'
 
-export interface NoteService {
-  readonly repository: NoteRepository
-  /** Seals the pages of the list. */
-  readonly cursors: Cursors
-}
+/** What the routes work with: the rows, and the seal of the list's pages. */
+export type NoteService = ReturnType<typeof createNoteService>
 
-export function createNoteService({
-  db,
-  clock,
-  secrets,
-}: {
-  readonly db: Db
-  readonly clock: Clock
-  readonly secrets: Secrets
-}): NoteService {
-  return { repository: createNoteRepository(db, clock), cursors: createCursors(secrets) }
+export function createNoteService({ db, clock, secrets }: Toolbox<unknown> & { readonly db: Db }) {
+  return { repository: createRepository(notes, db, { clock }), cursors: createCursors(secrets) }
 }
