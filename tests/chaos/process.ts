@@ -18,10 +18,13 @@ export interface BareOptions {
   readonly args?: readonly string[]
   readonly wrapper?: readonly string[]
   readonly stdout?: 'pipe' | number
+  readonly node?: string
+  readonly forge?: string
 }
 
-export function bare(root: string, { env, args = [], wrapper = [], stdout = 'pipe' }: BareOptions = {}): Bare {
-  const [command, ...rest] = [...wrapper, process.execPath, forgeBin, 'start', ...args, '--cwd', root]
+export function bare(root: string, options: BareOptions = {}): Bare {
+  const { env, args = [], wrapper = [], stdout = 'pipe', node = process.execPath, forge = forgeBin } = options
+  const [command, ...rest] = [...wrapper, node, forge, 'start', ...args, '--cwd', root]
   const stdio: StdioOptions = ['ignore', stdout, 'pipe']
   const child = spawn(command as string, rest, {
     stdio,

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { ask, eventually } from '../e2e/product.ts'
 import type { Exit } from '../e2e/product.ts'
-import { arena } from './arena.ts'
+import { anyDatabase, arena } from './arena.ts'
 import { bare } from './process.ts'
 
 async function freePort(): Promise<string> {
@@ -36,8 +36,9 @@ async function ends(exited: Promise<Exit>, ms: number): Promise<Exit> {
 describe('a log that nobody takes', () => {
   it('since its reader has gone does not end the app', async () => {
     await using folder = arena()
+    await using database = await anyDatabase()
     const port = await freePort()
-    await using app = bare(folder.root, { env: { PORT: port } })
+    await using app = bare(folder.root, { env: { PORT: port, DATABASE_URL: database.url } })
     const url = `http://127.0.0.1:${port}`
     await eventually(() => app.output().includes('listening'), 30_000)
     app.child.stdout?.destroy()
@@ -49,12 +50,16 @@ describe('a log that nobody takes', () => {
 
   it.each(['a pipe', 'a socket'])('since its reader sleeps (%s) neither blocks the app nor its end', async (kind) => {
     await using folder = arena()
+    await using database = await anyDatabase()
     const port = await freePort()
     const fifo = join(folder.root, 'log')
     if (kind === 'a pipe') execFileSync('mkfifo', [fifo])
     // Open for both directions, so that it has a reader, which reads nothing.
     const fd = kind === 'a pipe' ? openSync(fifo, constants.O_RDWR) : undefined
-    await using app = bare(folder.root, { env: { PORT: port, FORGE_SHUTDOWN_TIMEOUT: '3s' }, stdout: fd ?? 'pipe' })
+    await using app = bare(folder.root, {
+      env: { PORT: port, DATABASE_URL: database.url, FORGE_SHUTDOWN_TIMEOUT: '3s' },
+      stdout: fd ?? 'pipe',
+    })
     if (fd === undefined) app.child.stdout?.pause()
     const url = `http://127.0.0.1:${port}`
     await eventually(
@@ -65,7 +70,7 @@ describe('a log that nobody takes', () => {
         ),
       30_000,
     )
-    expect(new Set(await flood(url, 2000))).toEqual(new Set([200]))
+    expect(new Set(await flood(url, 1500))).toEqual(new Set([200]))
     app.child.kill('SIGTERM')
     expect(await ends(app.exited, 10_000)).toEqual({ code: 0, signal: null })
     if (fd !== undefined) closeSync(fd)
