@@ -262,6 +262,7 @@ export class Exchange implements Expiring {
     const durationMs = site.clock.monotonic() - this.#begunAt
     site.meters.inFlight--
     settle(req.socket, this)
+    unit.end()
     route.meter.record(status, durationMs)
     site.sink.write(
       accessLine({

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest'
 import { createFakeClock } from '../../testing/clock.ts'
 import { clientAddress, parseTrustedProxies } from '../client-address.ts'
 import { currentContext } from '../../kernel/context.ts'
+import type { RequestContext } from '../../kernel/context.ts'
 import { httpOptions, route } from '../index.ts'
 import { Pressure } from '../pressure.ts'
 import { Type } from '../schema.ts'
@@ -196,6 +197,30 @@ describe('time limits', () => {
     const answers = Promise.all(['/a', '/b', '/c', '/a'].map((url) => http.inject(url)))
     await clock.advance(200)
     expect((await answers).map((answer) => answer.statusCode)).toEqual([200, 503, 200, 200])
+  })
+})
+
+describe('the context', () => {
+  it('stays with work that goes on after the answer, its signal aborted', async () => {
+    let kept: RequestContext | undefined
+    const { http } = await lab([
+      route({
+        method: 'GET',
+        url: '/kept',
+        id: 'kept',
+        summary: 'Kept',
+        access: 'public',
+        data: Type.Object({}),
+        handler: ({ context }) => {
+          kept = context
+          return {}
+        },
+      }),
+    ])
+    const { headers } = await http.inject('/kept')
+    expect(kept).toMatchObject({ requestId: headers['x-request-id'], locale: 'en', actor: { kind: 'anonymous' } })
+    expect(kept?.signal?.aborted).toBe(true)
+    expect(kept?.signal).toBe(kept?.signal)
   })
 })
 
