@@ -1,7 +1,8 @@
 import { cpSync, mkdtempSync, readFileSync, symlinkSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join, resolve } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import { createDb } from 'tsforge/db'
 import type { Db } from 'tsforge/db'
 import { startEmbedded } from 'tsforge/db/embedded'
@@ -14,9 +15,14 @@ export interface Arena extends AsyncDisposable {
   readonly root: string
 }
 
-export function arena(app: string = join(import.meta.dirname, 'app')): Arena {
+const app = new URL('./app/forge.config.ts', import.meta.url)
+
+export function arena(): Arena {
   const root = mkdtempSync(join(tmpdir(), 'forge-chaos-'))
-  cpSync(app, root, { recursive: true, filter: (source) => !/[/\\](?:node_modules|\.forge|\.env)$/.test(source) })
+  cpSync(dirname(fileURLToPath(app)), root, {
+    recursive: true,
+    filter: (source) => !/[/\\](?:node_modules|\.forge|\.env)$/.test(source),
+  })
   symlinkSync(resolve(import.meta.dirname, '../../node_modules'), join(root, 'node_modules'))
   return {
     root,

@@ -1,57 +1,66 @@
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { createApp } from 'tsforge'
+import type { AppConfig } from 'tsforge'
+import type { Db } from 'tsforge/db'
 import { describe, expect, it } from 'vitest'
-import { register } from '../e2e/people.ts'
-import { appFolder, eventually, launch } from '../e2e/product.ts'
+import { appFolder, launch } from '../e2e/product.ts'
 import { anyDatabase, arena, randomness, witness } from './arena.ts'
 import { bare } from './process.ts'
 
-const cheap = {
-  FORGE_ACCOUNTS_HASH_MEMORY: '19mb',
-  FORGE_ACCOUNTS_HASH_PASSES: '2',
-  FORGE_ACCOUNTS_HASH_LANES: '1',
+const settings = {
+  NODE_ENV: 'development',
+  FORGE_LOG_LEVEL: 'error',
   FORGE_SECRET: 'nobody-guesses-this-0123456789-abcdefghijk',
+}
+
+async function relations(db: Db): Promise<number> {
+  const { rows } = await db.query<{ n: number }>(
+    "select count(*)::int as n from pg_class where relnamespace = 'public'::regnamespace",
+    [],
+  )
+  return rows[0]?.n ?? 0
+}
+
+/** A start that is killed at a place in its work, not at a time that the machine decides over; at its end at the latest. */
+async function killed(
+  root: string,
+  env: Readonly<Record<string, string>>,
+  reached: () => Promise<boolean>,
+): Promise<void> {
+  await using app = bare(root, { env: { ...env, FORGE_LOG_LEVEL: 'info' } })
+  while (!(await reached()) && !app.output().includes('listening') && app.child.exitCode === null);
+  app.child.kill('SIGKILL')
+  await app.exited
 }
 
 describe('a first start that is killed', () => {
   it('in the middle of its migrations, at any moment, does not keep the next from succeeding', async () => {
     const random = randomness()
     await using folder = await appFolder()
-    const run = async (database: { readonly url: string }, stages: number): Promise<number> => {
-      await using app = bare(folder.root, { env: { ...cheap, DATABASE_URL: database.url }, args: ['--json'] })
-      await using db = witness(database.url)
-      // The kill comes at a place in the work, not at a time that the machine decides over.
-      await eventually(async () => {
-        const { rows } = await db.query<{ n: number }>(
-          "select count(*)::int as n from pg_class where relnamespace = 'public'::regnamespace",
-          [],
-        )
-        return (rows[0]?.n ?? 0) >= stages || app.child.exitCode !== null
-      }, 20_000)
-      app.child.kill('SIGKILL')
-      await app.exited
-      const { rows } = await db.query<{ n: number }>(
-        "select count(*)::int as n from pg_class where relnamespace = 'public'::regnamespace",
-        [],
-      )
-      return rows[0]?.n ?? 0
+    const { default: config } = (await import(pathToFileURL(join(folder.root, 'forge.config.ts')).href)) as {
+      default: AppConfig
     }
     for (let round = 0; round < 10; round++) {
       await using database = await anyDatabase()
-      // Between nothing at all and everything that the first start makes.
-      await run(database, Math.floor(random() * 30))
-      await using product = await launch({ root: folder.root, env: { ...cheap, DATABASE_URL: database.url } })
-      expect((await product.ask('GET', '/readyz')).status).toBe(200)
-      if (round === 9) expect((await register(product)).status).toBe(201)
       await using db = witness(database.url)
-      const { rows } = await db.query<{ state: string; n: number }>(
-        'select state, count(*)::int as n from forge_keys_signing_keys group by state order by state',
-        [],
-      )
-      expect(rows).toEqual([
-        { state: 'active', n: 1 },
-        { state: 'next', n: 1 },
-      ])
-      const { rows: open } = await db.query("select 1 from forge_migrations where state <> 'applied'", [])
-      expect(open).toEqual([])
+      const env = { ...settings, DATABASE_URL: database.url }
+      const place = random() * 50
+      // Between nothing at all and everything that a first start makes: 40 tables, indexes and sequences or so.
+      await killed(folder.root, env, async () => (await relations(db)) >= place)
+
+      const sink = { write: () => undefined, flushSync: () => undefined }
+      const app = await createApp({ config, root: folder.root, env, sink })
+      try {
+        await app.open()
+        expect((await app.fetch('http://app/readyz')).status).toBe(200)
+        const { rows: pending } = await db.query("select 1 from forge_migrations where state <> 'applied'", [])
+        expect(pending).toEqual([])
+        const { rows: keys } = await db.query('select state from forge_keys_signing_keys order by state', [])
+        expect(keys).toEqual([{ state: 'active' }, { state: 'next' }])
+      } finally {
+        await app.stop()
+      }
     }
   })
 

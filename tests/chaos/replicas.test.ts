@@ -1,7 +1,5 @@
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
-import { join } from 'node:path'
-import { pathToFileURL } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { cheapHashes, login, refresh, register, someone } from '../e2e/people.ts'
 import type { Tokens } from '../e2e/people.ts'
@@ -31,7 +29,7 @@ const replica = (env: Readonly<Record<string, string>> = {}): Promise<Product> =
 const skewed = (ms: number): Promise<Product> =>
   replica({
     CLOCK_SKEW_MS: String(ms),
-    NODE_OPTIONS: `--import=${pathToFileURL(join(import.meta.dirname, 'skew.ts')).href}`,
+    NODE_OPTIONS: `--import=${new URL('./skew.ts', import.meta.url).href}`,
   })
 
 const me = async (product: Product, token: string): Promise<string> => {
