@@ -23,7 +23,7 @@ const NoteData = Type.Object(
 )
 
 const tags = ['notes']
-const paging = definePage({ name: 'notes', sort: ['id', 'title', 'created_at'], defaultSort: '-id' })
+const paging = definePage({ name: 'notes', sort: ['id', 'title'], defaultSort: '-id' })
 
 export function noteRoutes({ repository, cursors }: NoteService): readonly Route[] {
   return [

@@ -15,4 +15,6 @@ create table notes (
 
 -- A deleted note gives its title free.
 create unique index notes_title on notes (tenant_id, lower(title)) where deleted_at is null;
-create index notes_page on notes (tenant_id, pinned desc, id desc) where deleted_at is null;
+-- One for each order of the list; ids grow with time.
+create index notes_by_id on notes (tenant_id, id) where deleted_at is null;
+create index notes_by_title on notes (tenant_id, title, id) where deleted_at is null;
