@@ -8,7 +8,10 @@ export interface TrustedProxies {
   readonly blocks: BlockList | undefined
 }
 
-/** Reads addresses, CIDR blocks, or one hop count. Throws on anything else. */
+/**
+ * Reads addresses, CIDR blocks, or one hop count. Throws on anything else, and on a block of everybody: the first
+ * entry of X-Forwarded-For, which is the caller's own invention, would then be believed.
+ */
 export function parseTrustedProxies(values: readonly string[]): TrustedProxies {
   if (values.length === 0) return { hops: 0, blocks: undefined }
   if (values.length === 1 && /^\d{1,2}$/.test(values[0]!)) return { hops: Number(values[0]), blocks: undefined }
@@ -20,6 +23,8 @@ export function parseTrustedProxies(values: readonly string[]): TrustedProxies {
     if (family === 0 || (prefix !== undefined && !(/^\d{1,3}$/.test(prefix) && Number(prefix) <= width))) {
       throw new Error(`"${value.slice(0, 60)}" is not an address, a CIDR block or a single hop count`)
     }
+    if (Number(prefix ?? width) === 0)
+      throw new Error(`"${value}" trusts everybody, callers included; name the proxies, or how many hops there are`)
     blocks.addSubnet(address, prefix === undefined ? width : Number(prefix), family === 4 ? 'ipv4' : 'ipv6')
   }
   return { hops: 0, blocks }

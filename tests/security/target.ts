@@ -1,0 +1,196 @@
+import { expect } from 'vitest'
+import { createTestApp } from 'tsforge/testing'
+import type { CallOptions, Client, Reply, TestApp, TestUser } from 'tsforge/testing'
+import config from '../../apps/reference/forge.config.ts'
+
+/** The reference app as everybody gets it; the local peer is a proxy, so that each request can come from elsewhere. */
+export function target(
+  env: Readonly<Record<string, string>> = {},
+  more: { readonly databaseUrl?: string } = {},
+): Promise<TestApp> {
+  return createTestApp({
+    config,
+    env: { PORT: '0', FORGE_HTTP_TRUSTED_PROXIES: '127.0.0.1', ...env },
+    ...more,
+  })
+}
+
+/** One entry of the served OpenAPI document. */
+export interface Operation {
+  readonly id: string
+  readonly method: string
+  /** `/api/v1/notes/{id}` */
+  readonly path: string
+  readonly guarded: boolean
+  readonly takesTenant: boolean
+  readonly params: readonly string[]
+  readonly query: readonly string[]
+  readonly body: { readonly properties: Readonly<Record<string, unknown>> } | undefined
+}
+
+interface Parameter {
+  readonly $ref?: string
+  readonly name: string
+  readonly in: string
+}
+interface Described {
+  readonly operationId: string
+  readonly security: readonly unknown[]
+  readonly parameters?: readonly Parameter[]
+  readonly requestBody?: {
+    readonly content: { readonly 'application/json': { readonly schema: NonNullable<Operation['body']> } }
+  }
+}
+
+/** Every operation that the app serves, as its document says. */
+export async function operationsOf(app: TestApp): Promise<Operation[]> {
+  const { paths } = JSON.parse((await app.client.get('/openapi.json')).text) as {
+    readonly paths: Readonly<Record<string, Readonly<Record<string, Described>>>>
+  }
+  return Object.entries(paths).flatMap(([path, methods]) =>
+    Object.entries(methods).map(([method, { operationId, security, parameters = [], requestBody }]) => ({
+      id: operationId,
+      method: method.toUpperCase(),
+      path,
+      guarded: security.length > 0,
+      takesTenant: parameters.some((parameter) => parameter.$ref?.endsWith('/TenantId') === true),
+      params: parameters.filter((parameter) => parameter.in === 'path').map(({ name }) => name),
+      query: parameters.filter((parameter) => parameter.in === 'query').map(({ name }) => name),
+      body: requestBody?.content['application/json'].schema,
+    })),
+  )
+}
+
+/** A request that succeeds: what an attack changes one thing of. */
+export interface Sample {
+  readonly params?: Readonly<Record<string, string>>
+  readonly body?: Readonly<Record<string, unknown>>
+  readonly status: number
+}
+
+type Prepare = (owner: TestUser, app: TestApp) => Promise<Sample> | Sample
+
+async function made(client: Client, url: string, body: object): Promise<string> {
+  const reply = await client.post<{ id: string }>(url, body)
+  if (reply.status !== 201) throw new Error(`${url} answered ${reply.text}`)
+  return reply.body.data.id
+}
+
+export const team = (owner: Client): Promise<string> => made(owner, '/api/v1/tenants', { name: 'Engines' })
+export const note = (owner: Client): Promise<string> =>
+  made(owner, '/api/v1/notes', { title: `Note ${++count}`, body: 'text' })
+let count = 0
+
+async function teamWithMember(owner: TestUser, app: TestApp): Promise<{ id: string; user_id: string }> {
+  const id = await team(owner)
+  const { id: userId } = await app.register()
+  const joined = await owner.post(`/api/v1/tenants/${id}/members`, { user_id: userId })
+  if (joined.status !== 201) throw new Error(joined.text)
+  return { id, user_id: userId }
+}
+
+/** How each operation is used rightly. A new route needs an entry here, or the suite fails. */
+export const samples: Readonly<Record<string, Prepare>> = {
+  getHealth: () => ({ status: 200 }),
+  getReadiness: () => ({ status: 200 }),
+  getJwks: () => ({ status: 200 }),
+  register: () => ({
+    status: 201,
+    body: { email: `eve${++count}@example.org`, password: 'a long pass phrase 9', name: 'Eve' },
+  }),
+  login: ({ email, password }) => ({ status: 200, body: { email, password } }),
+  refresh: async (owner, app) => ({
+    status: 200,
+    body: { refresh_token: (await app.login(owner)).tokens.refresh_token },
+  }),
+  logout: () => ({ status: 204 }),
+  me: () => ({ status: 200 }),
+  changePassword: ({ password }) => ({
+    status: 204,
+    body: { current_password: password, new_password: 'another pass phrase 9' },
+  }),
+  listSessions: () => ({ status: 200 }),
+  revokeOtherSessions: () => ({ status: 200 }),
+  revokeSession: async (owner, app) => {
+    await app.login(owner)
+    const { body } = await owner.get<{ id: string; current: boolean }[]>('/api/v1/me/sessions')
+    return { status: 204, params: { id: body.data.find(({ current }) => !current)!.id } }
+  },
+  listTenants: () => ({ status: 200 }),
+  createTenant: () => ({ status: 201, body: { name: 'Team', slug: `team-${++count}` } }),
+  getTenant: async (owner) => ({ status: 200, params: { id: await team(owner) } }),
+  updateTenant: async (owner) => ({ status: 200, params: { id: await team(owner) }, body: { name: 'Other' } }),
+  deleteTenant: async (owner) => ({ status: 204, params: { id: await team(owner) } }),
+  listMembers: async (owner) => ({ status: 200, params: { id: await team(owner) } }),
+  addMember: async (owner, app) => ({
+    status: 201,
+    params: { id: await team(owner) },
+    body: { user_id: (await app.register()).id, role: 'member' },
+  }),
+  changeMemberRole: async (owner, app) => ({
+    status: 200,
+    params: await teamWithMember(owner, app),
+    body: { role: 'owner' },
+  }),
+  removeMember: async (owner, app) => ({ status: 204, params: await teamWithMember(owner, app) }),
+  listNotes: async (owner) => (await note(owner), { status: 200 }),
+  createNote: () => ({ status: 201, body: { title: `Title ${++count}`, body: 'text' } }),
+  getNote: async (owner) => ({ status: 200, params: { id: await note(owner) } }),
+  changeNote: async (owner) => ({ status: 200, params: { id: await note(owner) }, body: { pinned: true } }),
+  deleteNote: async (owner) => ({ status: 204, params: { id: await note(owner) } }),
+}
+
+export async function sampleOf(operation: Operation, owner: TestUser, app: TestApp): Promise<Sample> {
+  const prepare = samples[operation.id]
+  if (prepare === undefined) throw new Error(`${operation.id} has no sample in ${import.meta.filename}`)
+  return prepare(owner, app)
+}
+
+export function urlOf({ path }: Pick<Operation, 'path'>, { params = {} }: Pick<Sample, 'params'>): string {
+  return path.replace(/\{(\w+)\}/g, (_, name: string) => encodeURIComponent(params[name]!))
+}
+
+/** Sends a sample; `changed` are the headers and the token of the attack. Keeps the promises of every answer. */
+export async function ask(
+  client: Client,
+  operation: Operation,
+  sample: Sample,
+  changed: CallOptions = {},
+): Promise<Reply> {
+  const body = sample.body === undefined ? undefined : JSON.stringify(sample.body)
+  return sound(await client.send(operation.method, urlOf(operation, sample), body, changed))
+}
+
+const internals =
+  /forge_|node_modules|\bat \S+ \(|node:|\.ts\b|SQLSTATE|\bselect \S+ from\b|insert into|syntax error|pg_|postgres|ECONN|relation "|violates|constraint|stack|argon2/i
+
+/** What every answer keeps, whatever was asked. Returns it. */
+export function sound(reply: Reply): Reply {
+  const { status, headers, text } = reply
+  expect(status, text).toBeLessThan(500)
+  expect(headers).toMatchObject({
+    'x-content-type-options': 'nosniff',
+    'x-frame-options': 'DENY',
+    'referrer-policy': 'no-referrer',
+    'content-security-policy': expect.stringContaining("default-src 'none'") as string,
+    'x-request-id': expect.stringMatching(/^[A-Za-z0-9._:+/=-]{1,128}$/) as string,
+  })
+  expect(headers).not.toHaveProperty('set-cookie')
+  expect(headers).not.toHaveProperty('server')
+  expect(headers).not.toHaveProperty('x-powered-by')
+  if (status < 400) return reply
+  expect(headers['cache-control']).toBe('no-store')
+  expect(text).not.toMatch(internals)
+  if (text === '') return reply
+  if (headers['content-type'] === 'application/problem+json')
+    expect(reply.body).toMatchObject({ status, request_id: headers['x-request-id'] })
+  else expect(reply.body).toMatchObject({ success: false, request_id: headers['x-request-id'] })
+  return reply
+}
+
+/** An answer without what differs by request. */
+export function bytes({ status, headers, text }: Reply): string {
+  const id = headers['x-request-id']!
+  const { 'x-request-id': _id, date: _date, ...others } = headers
+  return JSON.stringify([status, others, text.replaceAll(id, '')])
+}
