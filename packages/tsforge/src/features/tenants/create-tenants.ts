@@ -9,7 +9,7 @@ import { memberChanged, tenantCreated, tenantDeleted, tenantUpdated } from './ev
 import type { Memberships, Role } from './memberships.ts'
 import { personalName, readName, readSlug } from './naming.ts'
 import * as repository from './tenants-repository.ts'
-import type { JoinedTenant, Member, Tenant, Tenants, TenantValues } from './tenants.ts'
+import type { JoinedTenant, Member, Standing, Tenant, Tenants, TenantValues } from './tenants.ts'
 
 export interface TenantsParts {
   readonly db: Db
@@ -134,6 +134,20 @@ class StoredTenants implements Tenants {
       await this.#keepAnOwner(tx, tenantId, userId)
       if (!(await repository.deleteMember(tx, tenantId, userId))) throw tenantsErrors.error('tenant.member_not_found')
       await this.#memberChanged(tx, tenantId, userId, null, undefined)
+    })
+  }
+
+  whileStanding<T>(
+    tenantId: string,
+    { userId, role }: Standing,
+    lost: () => Error,
+    write: (tx: Queryable) => Promise<T>,
+  ): Promise<T> {
+    return this.#db.tx(async (tx) => {
+      await this.#lock(tx, tenantId)
+      const now = await repository.selectRole(tx, userId, tenantId)
+      if (now !== role && now !== 'owner') throw now === undefined ? tenantsErrors.error('tenant.forbidden') : lost()
+      return write(tx)
     })
   }
 

@@ -9,7 +9,7 @@ import { withinScopes } from '../../kernel/context.ts'
 import type { Access } from './access.ts'
 import { tenantsErrors } from './errors.ts'
 import type { Memberships } from './memberships.ts'
-import type { Member, Tenant, Tenants } from './tenants.ts'
+import type { Member, Standing, Tenant, Tenants } from './tenants.ts'
 
 type Permission = 'tenants.read' | 'tenants.manage' | 'members.read' | 'members.manage'
 
@@ -59,6 +59,15 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
   const shared = { tags: ['tenants'], access: 'authenticated', tenant: 'none' } as const
   const guarded = ['tenant.forbidden', 'access.denied'] as const
   const need = (call: Call, permission: Permission, tenantId: string) => demand(room, call, permission, tenantId)
+  const change = async <T>(
+    call: Call,
+    permission: Permission,
+    tenantId: string,
+    write: (tx: Queryable) => Promise<T>,
+  ): Promise<T> => {
+    const standing = await need(call, permission, tenantId)
+    return room.whileStanding(tenantId, standing, () => denied(permission), write)
+  }
 
   return [
     route({
@@ -120,8 +129,10 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       etag: 'version',
       errors: [...guarded, 'tenant.slug_taken', 'tenant.invalid_name'],
       handler: async (call) => {
-        await need(call, 'tenants.manage', call.params.id)
-        return tenantData(await room.update(call.params.id, call.body, call.expected))
+        const { id } = call.params
+        return tenantData(
+          await change(call, 'tenants.manage', id, (tx) => room.update(id, call.body, call.expected, tx)),
+        )
       },
     }),
     route({
@@ -135,8 +146,8 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       data: null,
       errors: [...guarded, 'tenant.personal'],
       handler: async (call) => {
-        await need(call, 'tenants.manage', call.params.id)
-        await room.delete(call.params.id, call.expected)
+        const { id } = call.params
+        await change(call, 'tenants.manage', id, (tx) => room.delete(id, call.expected, tx))
         return noContent()
       },
     }),
@@ -167,8 +178,8 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       errors: [...guarded, 'tenant.personal', 'tenant.member_exists'],
       handler: async (call) => {
         const { id } = call.params
-        await need(call, 'members.manage', id)
-        const member = await room.addMember(id, call.body.user_id, call.body.role ?? 'member')
+        const { user_id: userId, role = 'member' } = call.body
+        const member = await change(call, 'members.manage', id, (tx) => room.addMember(id, userId, role, tx))
         return created(memberData(member), { location: `/api/v1/tenants/${id}/members/${member.userId}` })
       },
     }),
@@ -184,8 +195,9 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       errors: [...guarded, 'tenant.member_not_found', 'tenant.last_owner'],
       handler: async (call) => {
         const { id, user_id: userId } = call.params
-        await need(call, 'members.manage', id)
-        return memberData(await room.changeRole(id, userId, call.body.role))
+        return memberData(
+          await change(call, 'members.manage', id, (tx) => room.changeRole(id, userId, call.body.role, tx)),
+        )
       },
     }),
     route({
@@ -200,8 +212,8 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       handler: async (call) => {
         const { id, user_id: userId } = call.params
         // Everybody may leave by himself.
-        await need(call, sameId(call.actor.id, userId) ? 'members.read' : 'members.manage', id)
-        await room.removeMember(id, userId)
+        const permission = sameId(call.actor.id, userId) ? 'members.read' : 'members.manage'
+        await change(call, permission, id, (tx) => room.removeMember(id, userId, tx))
         return noContent()
       },
     }),
@@ -210,8 +222,7 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
 
 /** The signed-in user, when the credential covers `permission`. For what belongs to the user and to no tenant yet. */
 function user({ actor }: Pick<Call, 'actor'>, permission: Permission): string {
-  if (actor.id === null || !withinScopes(actor, permission))
-    throw httpErrors.error('access.denied', { meta: { permission } })
+  if (actor.id === null || !withinScopes(actor, permission)) throw denied(permission)
   return actor.id
 }
 
@@ -221,11 +232,17 @@ async function demand(
   { actor }: Call,
   permission: Permission,
   tenantId: string,
-): Promise<void> {
-  if (withinScopes(actor, permission) && (await access.can(actor, permission, tenantId)) === true) return
-  const role = actor.id === null ? undefined : await memberships.roleOf(actor.id, tenantId)
-  if (role === undefined) throw tenantsErrors.error('tenant.forbidden')
-  throw httpErrors.error('access.denied', { meta: { permission } })
+): Promise<Standing> {
+  if (actor.id === null) throw tenantsErrors.error('tenant.forbidden')
+  // Before the question: should it change in between, it is the older role that has to be found again.
+  const role = await memberships.roleOf(actor.id, tenantId)
+  const allowed = withinScopes(actor, permission) && (await access.can(actor, permission, tenantId)) === true
+  if (allowed) return { userId: actor.id, role }
+  throw role === undefined ? tenantsErrors.error('tenant.forbidden') : denied(permission)
+}
+
+function denied(permission: Permission): Error {
+  return httpErrors.error('access.denied', { meta: { permission } })
 }
 
 function sameId(a: string | null, b: string): boolean {

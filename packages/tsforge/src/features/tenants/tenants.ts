@@ -30,6 +30,12 @@ export interface Member {
   readonly createdAt: Date
 }
 
+/** What a permission was given for: this user's role, as it was known when the permission was asked for. */
+export interface Standing {
+  readonly userId: string
+  readonly role: Role | undefined
+}
+
 export interface TenantValues {
   /** 1 to 100 characters after trimming. */
   readonly name: string
@@ -63,6 +69,17 @@ export interface Tenants {
   changeRole(tenantId: string, userId: string, role: Role, tx?: Queryable): Promise<Member>
   /** Throws `tenant.member_not_found` and `tenant.last_owner`. */
   removeMember(tenantId: string, userId: string, tx?: Queryable): Promise<void>
+  /**
+   * Runs `write` under the tenant's lock if `standing` still holds there, whatever this replica has not heard of yet.
+   * So nobody who has lost his role uses the seconds that remain to bring himself back. Throws `tenant.forbidden`
+   * when he has no role any more, else what `lost` makes.
+   */
+  whileStanding<T>(
+    tenantId: string,
+    standing: Standing,
+    lost: () => Error,
+    write: (tx: Queryable) => Promise<T>,
+  ): Promise<T>
 }
 
 export const tenantsPort: Port<Tenants> = port<Tenants>('tenants', () => import('./plugin.ts').then((m) => m.tenants()))
