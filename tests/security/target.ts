@@ -165,7 +165,7 @@ const internals =
   /forge_|node_modules|\bat \S+ \(|node:|\.ts\b|SQLSTATE|\bselect \S+ from\b|insert into|syntax error|pg_|postgres|ECONN|relation "|violates|constraint|stack|argon2/i
 
 /** What every answer keeps, whatever was asked. Returns it. */
-export function sound(reply: Reply): Reply {
+export function sound<Data>(reply: Reply<Data>): Reply<Data> {
   const { status, headers, text } = reply
   expect(status, text).toBeLessThan(500)
   expect(headers).toMatchObject({
