@@ -5,6 +5,7 @@ import { isStalePlan } from '../faults.ts'
 import { complete, readRow, shapeOf } from './rows.ts'
 import type { Row, Shape } from './rows.ts'
 import type { Session, Wire } from './session.ts'
+import { Submitted } from './submitted.ts'
 
 export type Results = QueryResult<Row>[]
 export type Settle = (error: unknown, results: Results) => void
@@ -33,20 +34,15 @@ export function plan(statement: Statement, name: string | undefined): Plan {
  * them as one implicit transaction: after a failure it skips to the Sync and takes everything back
  * (PostgreSQL documentation, "Extended Query, Pipelining"). Row descriptions of kept statements are asked for once.
  */
-export class Exchange {
-  readonly #session: Session
+export class Exchange extends Submitted {
   readonly #plans: readonly Plan[]
-  readonly #settle: Settle
   readonly #results: Results = []
   #shape: Shape | null | undefined
   #rows: Row[] = []
-  #failure: unknown
-  #settled = false
 
   constructor(session: Session, plans: readonly Plan[], settle: Settle) {
-    this.#session = session
+    super(session, settle)
     this.#plans = plans
-    this.#settle = settle
   }
 
   submit(wire: Wire): Error | null {
@@ -57,13 +53,13 @@ export class Exchange {
     } finally {
       wire.stream.uncork?.()
     }
-    this.#session.awaiting = this
+    this.session.awaiting = this
     this.#begin()
     return null
   }
 
   #send(wire: Wire, { text, values, name }: Plan): void {
-    const { prepared, doubtful, parsing } = this.#session
+    const { prepared, doubtful, parsing } = this.session
     const statement = name ?? ''
     const ready = name !== undefined && (prepared.has(name) || parsing.includes(name))
     if (!ready) {
@@ -80,7 +76,7 @@ export class Exchange {
   /** Prepares for the answers of the next statement. */
   #begin(): void {
     const name = this.#plans[this.#results.length]?.name
-    this.#shape = name === undefined ? undefined : this.#session.prepared.get(name)
+    this.#shape = name === undefined ? undefined : this.session.prepared.get(name)
     this.#rows = []
   }
 
@@ -89,18 +85,18 @@ export class Exchange {
   }
 
   handleDataRow(message: { readonly fields: readonly (string | null)[] }): void {
-    if (this.#failure !== undefined) return
+    if (this.failure !== undefined) return
     try {
       this.#rows.push(readRow(this.#shape!, message.fields))
     } catch (error) {
-      this.#failure = error
+      this.failure = error
     }
   }
 
   handleCommandComplete(message: { readonly text: string }): void {
     const name = this.#plans[this.#results.length]?.name
-    if (name !== undefined && this.#session.prepared.get(name) === undefined)
-      this.#session.prepared.set(name, this.#shape ?? null)
+    if (name !== undefined && this.session.prepared.get(name) === undefined)
+      this.session.prepared.set(name, this.#shape ?? null)
     this.#results.push(complete(this.#rows, message.text))
     this.#begin()
   }
@@ -110,27 +106,14 @@ export class Exchange {
     this.#begin()
   }
 
-  handleReadyForQuery(): void {
-    this.#finish(this.#failure)
-  }
-
   /** From the server (it will still say "ready"), or from the connection (it will not). */
   handleError(error: unknown): void {
-    this.#session.abandonParsing()
-    if (isStalePlan(error)) this.#session.forgetAll()
-    this.#finish(this.#failure ?? error)
+    this.session.abandonParsing()
+    if (isStalePlan(error)) this.session.forgetAll()
+    this.finish(this.failure ?? error)
   }
 
-  handlePortalSuspended(): void {}
-  handleCopyInResponse(wire: Wire): void {
-    wire.sendCopyFail('COPY FROM STDIN is not supported')
-  }
-  handleCopyData(): void {}
-
-  #finish(error: unknown): void {
-    if (this.#settled) return
-    this.#settled = true
-    if (this.#session.awaiting === this) this.#session.awaiting = undefined
-    this.#settle(error, this.#results)
+  protected results(): Results {
+    return this.#results
   }
 }
