@@ -42,6 +42,8 @@ const insertAudit = 'insert into bench_audit (person_id, action) values ($1, $2)
 async function run({ rounds, seconds, note }: Settings): Promise<Claim[]> {
   const database = await openDatabase()
   const pool = new pg.Pool({ connectionString: database.url, max: connections })
+  // The database goes at the end, maybe before its last connection has closed.
+  pool.on('error', () => {})
   const db = createDb(postgres({ url: database.url, max: connections }))
   try {
     await db.start()
