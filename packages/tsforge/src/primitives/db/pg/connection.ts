@@ -2,12 +2,13 @@ import type { Client, Submittable } from 'pg'
 import type { DbConnection, QueryResult, Statement } from '../driver.ts'
 import { translate } from '../faults.ts'
 import { Exchange, plan } from './exchange.ts'
-import type { Plan, Results, Settle } from './exchange.ts'
+import type { Plan } from './exchange.ts'
 import type { Row } from './rows.ts'
 import { Script } from './script.ts'
 import { sessionOf } from './session.ts'
 import type { Session } from './session.ts'
 import type { StatementNames } from './statement-names.ts'
+import type { Results, Settle } from './submitted.ts'
 
 /** How statements are kept on the server; `undefined`: never. */
 export interface Preparing {

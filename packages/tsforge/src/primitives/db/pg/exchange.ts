@@ -1,14 +1,12 @@
 import type { FieldDef } from 'pg'
 import { prepareValue } from './prepare-value.ts'
-import type { QueryResult, Statement } from '../driver.ts'
+import type { Statement } from '../driver.ts'
 import { isStalePlan } from '../faults.ts'
 import { complete, readRow, shapeOf } from './rows.ts'
 import type { Row, Shape } from './rows.ts'
 import type { Session, Wire } from './session.ts'
 import { Submitted } from './submitted.ts'
-
-export type Results = QueryResult<Row>[]
-export type Settle = (error: unknown, results: Results) => void
+import type { Results, Settle } from './submitted.ts'
 
 /** Statements of one exchange with the names under which they may be kept (`undefined`: not kept). */
 export interface Plan {

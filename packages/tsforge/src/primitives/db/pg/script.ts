@@ -1,10 +1,10 @@
 import type { FieldDef } from 'pg'
 import type { QueryResult } from '../driver.ts'
 import { complete, readRow, shapeOf } from './rows.ts'
-import type { Results, Settle } from './exchange.ts'
 import type { Row, Shape } from './rows.ts'
 import type { Session, Wire } from './session.ts'
 import { Submitted } from './submitted.ts'
+import type { Results, Settle } from './submitted.ts'
 
 /** A script of any number of statements without values, over the simple protocol. Its last result counts. */
 export class Script extends Submitted {

@@ -1,5 +1,9 @@
-import type { Results, Settle } from './exchange.ts'
+import type { QueryResult } from '../driver.ts'
+import type { Row } from './rows.ts'
 import type { Session, Wire } from './session.ts'
+
+export type Results = QueryResult<Row>[]
+export type Settle = (error: unknown, results: Results) => void
 
 /** What all that is submitted to `pg` does alike: it settles once, frees its session, and refuses COPY. */
 export abstract class Submitted {
