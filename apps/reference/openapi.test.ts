@@ -1,3 +1,4 @@
+import { Validator } from '@seriousme/openapi-schema-validator'
 import { createTestApp } from 'tsforge/testing'
 import { expect, it } from 'vitest'
 import config from './forge.config.ts'
@@ -55,4 +56,14 @@ it('documents every operation in full, and writes nothing large twice', async ()
   }
   expect(operations.filter(([, { security }]) => security!.length > 0).length).toBeGreaterThan(15)
   expect(JSON.stringify(document).length).toBeLessThan(100_000)
+})
+
+it('is a document that the OpenAPI 3.1 metaschema accepts', async () => {
+  await using app = await createTestApp({ config })
+  const validator = new Validator()
+  const document = (await app.client.get('/openapi.json')).body as unknown as Record<string, unknown>
+  expect(await validator.validate(structuredClone(document))).toEqual({ valid: true })
+  expect(validator.version).toBe('3.1')
+  const broken = { ...structuredClone(document), paths: { '/x': { get: { responses: 'none' } } } }
+  expect((await new Validator().validate(broken)).valid).toBe(false)
 })
