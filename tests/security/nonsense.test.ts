@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
 import fc from 'fast-check'
@@ -247,7 +248,9 @@ describe('nonsense', () => {
   it('leaves no memory behind that grows with it', async () => {
     setFlagsFromString('--expose-gc')
     const collect = runInNewContext('gc') as () => void
-    const measure = (): number => {
+    const measure = async (): Promise<number> => {
+      // Requests without sockets follow each other within one turn of the event loop, which keeps what it has touched.
+      for (let turn = 0; turn < 3; turn++) await setImmediate()
       collect()
       return process.memoryUsage().heapUsed
     }
@@ -267,11 +270,15 @@ describe('nonsense', () => {
       }
     }
     await storm(0)
-    const before = measure()
-    const lines = app.logged.length
-    await storm(10_000)
-    // The lab keeps the lines it has caught; they are not the app's.
-    const caught = (app.logged.length - lines) * 1_500
-    expect(measure() - before - caught).toBeLessThan(16 * 1024 * 1024)
+    const growth: number[] = []
+    for (let round = 1; round <= 3; round++) {
+      const before = await measure()
+      const lines = app.logged.length
+      await storm(round * 10_000)
+      // The lab keeps the lines it has caught; they are not the app's.
+      growth.push((await measure()) - before - (app.logged.length - lines) * 1_500)
+    }
+    // A leak shows in every round, a cache that fills up (or a database inside of the process) in some.
+    expect(Math.min(...growth)).toBeLessThan(4 * 1024 * 1024)
   })
 })
