@@ -96,7 +96,8 @@ module.exports = {
     },
     {
       name: 'drivers-only-their-contract',
-      comment: 'A driver knows its own driver, options, errors, events and sql, the kernel and its peer package.',
+      comment:
+        'A driver knows its own driver, options, errors, events and sql, the kernel, its peer package, and the primitive that holds its connection.',
       severity: 'error',
       from: { ...from('[^/]+'), path: `${src}/((?:primitives|features)/(?:authn/)?[^/]+)/drivers/([a-z0-9-]+)` },
       to: {
@@ -105,6 +106,7 @@ module.exports = {
           `${src}/kernel/`,
           `${src}/$1/(?:driver|options|errors|events|sql)\\.ts$`,
           `${src}/$1/sql/`,
+          `${src}/primitives/(?:db|redis)/index\\.ts$`,
           // All three database drivers speak through the `pg` API; what they share lies beside them.
           `${src}/primitives/db/pg/`,
           `${src}/$1/drivers/$2(?:/|\\.ts$)`,
