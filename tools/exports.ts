@@ -17,6 +17,7 @@ const doors: Readonly<Record<string, string>> = {
   'testing/index.ts': './testing',
   'testing/contracts.ts': './testing/contracts',
   'testing/setup.ts': './testing/setup',
+  'primitives/db/drizzle.ts': './db/drizzle',
   'primitives/db/kysely.ts': './db/kysely',
 }
 

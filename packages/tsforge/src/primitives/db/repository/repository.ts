@@ -32,7 +32,7 @@ export interface PurgeOptions {
 /**
  * One table. Audit columns, versions, soft deletion and the tenant wall are applied to every statement from
  * the current context. The trailing `tx` is anything with `query(text, values)`: our transactions, a bare `pg`
- * client, Kysely through `fromKysely(trx)`. Rows have the names of their columns.
+ * client, Drizzle through `fromDrizzle(trx)`, Kysely through `fromKysely(trx)`. Rows have the names of their columns.
  *
  * Errors: what `defineTable` declares for constraints and missing rows, `db.*` otherwise. In a table with
  * `tenant: true`, a row of another tenant is a missing row, and no tenant in the context is `tenant.required`.
