@@ -1,4 +1,13 @@
-import type { Authenticator, Authorizer, Feature, PermissionSpec, SecurityScheme, TenantGate } from '../http/feature.ts'
+import type {
+  AroundSpec,
+  Authenticator,
+  Authorizer,
+  Feature,
+  GateSpec,
+  PermissionSpec,
+  SecurityScheme,
+  TenantGate,
+} from '../http/feature.ts'
 import { pageErrors } from '../http/page-errors.ts'
 import { preconditionErrors } from '../http/precondition.ts'
 import type { Route } from '../http/route.ts'
@@ -16,6 +25,8 @@ export interface Composition {
   }[]
   readonly tenantGate: TenantGate | undefined
   readonly authorizer: Authorizer | undefined
+  readonly gates: readonly GateSpec[]
+  readonly around: AroundSpec | undefined
   readonly permissions: Readonly<Record<string, PermissionSpec>>
   readonly catalogues: readonly ErrorCatalogue[]
 }
@@ -51,6 +62,12 @@ export function compose(services: ReadonlyMap<Feature, unknown>): Composition {
       'an authorizer',
       (feature, service) => feature.authorizer?.(service),
       (feature) => feature.authorizer !== undefined,
+    ),
+    gates: features.flatMap(([feature, service]) => feature.gates?.(service) ?? []),
+    around: once(
+      'an around of routes',
+      (feature, service) => feature.around?.(service),
+      (feature) => feature.around !== undefined,
     ),
     permissions: permissionsOf([...services.keys()]),
     catalogues: [

@@ -2,9 +2,11 @@ import type { Coercion } from './coercion.ts'
 import { coercionsOf } from './coercion.ts'
 import type { Queue } from './deadlines.ts'
 import { strongTag } from './etag.ts'
-import type { HeaderBlock } from './header-block.ts'
+import type { Around, Gate } from './feature.ts'
+import { gatesOf } from './gates.ts'
 import type { Later } from './later.ts'
 import type { RouteMeter } from './meters.ts'
+import type { Outgoing } from './outgoing.ts'
 import { versionTag } from './precondition.ts'
 import type { Access, Call, PreconditionMode, Route, TenantMode } from './route.ts'
 import type { HeaderList } from './security-headers.ts'
@@ -20,6 +22,8 @@ export interface TextInput {
 
 /** A route with everything decided that can be decided at boot. */
 export interface CompiledRoute {
+  /** As it was declared; `undefined` for addresses without a route. */
+  readonly declared: Route | undefined
   readonly template: string
   readonly access: Access
   readonly tenant: TenantMode
@@ -47,7 +51,12 @@ export interface CompiledRoute {
   readonly queue: Queue
   readonly meter: RouteMeter
   /** Makes the body of a success; `undefined` when there is none. May set the content type. */
-  readonly write: ((data: unknown, headers: HeaderBlock) => string | Buffer) | undefined
+  readonly write: ((data: unknown, out: Outgoing) => string | Buffer) | undefined
+  /** In front of authentication. */
+  readonly arrival: readonly Gate[] | undefined
+  /** Behind authorization. */
+  readonly admitted: readonly Gate[] | undefined
+  readonly around: Around | undefined
   handler(call: Call): unknown
 }
 
@@ -91,6 +100,7 @@ export function compileRoute(site: Site, validators: Validators, route: Route, l
   const serialize =
     route.data === null || (plain && isText(route.data)) ? undefined : compileSerializer(route.data, later)
   return {
+    declared: route,
     template: route.url,
     access: route.access,
     tenant,
@@ -117,6 +127,9 @@ export function compileRoute(site: Site, validators: Validators, route: Route, l
         : plain
           ? writePlain(serialize, route.plain === true)
           : (data) => serialize!(data),
+    arrival: gatesOf(site.gates, 'arrival', route),
+    admitted: gatesOf(site.gates, 'admitted', route),
+    around: site.around?.for(route),
     handler: (call) => route.handler(call),
   }
 }
@@ -130,6 +143,7 @@ export function compileMissing(site: Site, template: string, handler: () => unkn
     undefined,
   )
   return {
+    declared: undefined,
     template,
     access: 'public',
     tenant: 'none',
@@ -151,6 +165,9 @@ export function compileMissing(site: Site, template: string, handler: () => unkn
     queue: site.deadlines.queue(site.options.requestTimeoutMs),
     meter: site.meters.route('', template),
     write: undefined,
+    arrival: undefined,
+    admitted: undefined,
+    around: undefined,
     handler,
   }
 }
@@ -183,14 +200,14 @@ function isText(schema: NonNullable<Route['data']>): boolean {
 function writePlain(
   serialize: ((data: unknown) => string) | undefined,
   guessType: boolean,
-): (data: unknown, headers: HeaderBlock) => string | Buffer {
-  return (data, headers) => {
+): (data: unknown, out: Outgoing) => string | Buffer {
+  return (data, out) => {
     if (typeof data === 'string') {
-      if (guessType) headers.set('content-type', 'text/plain; charset=utf-8')
+      if (guessType) out.set('content-type', 'text/plain; charset=utf-8')
       return data
     }
     if (Buffer.isBuffer(data)) {
-      if (guessType) headers.set('content-type', 'application/octet-stream')
+      if (guessType) out.set('content-type', 'application/octet-stream')
       return data
     }
     return serialize === undefined ? JSON.stringify(data) : serialize(data)

@@ -10,10 +10,12 @@ import { clientAddress } from './client-address.ts'
 import type { CompiledRoute } from './compiled-route.ts'
 import type { Expiring } from './deadlines.ts'
 import { httpErrors } from './errors.ts'
+import { ExtendedCall } from './extended-call.ts'
 import { noneMatches } from './etag.ts'
 import { renderFailure } from './failure.ts'
-import { HeaderBlock } from './header-block.ts'
+import type { RenderedAnswer } from './feature.ts'
 import { linger } from './linger.ts'
+import { Outgoing, keep, unpack } from './outgoing.ts'
 import type { Site } from './site.ts'
 import { parseTraceparent } from './trace.ts'
 import { RequestUnit } from './unit.ts'
@@ -49,6 +51,7 @@ export class Exchange implements Expiring {
   readonly #begunAt: number
   #waiting = false
   #rawExposed = false
+  #extended: ExtendedCall | undefined = undefined
   #aborter: AbortController | undefined = undefined
 
   constructor(site: Site, route: CompiledRoute, request: FastifyRequest, reply: FastifyReply) {
@@ -95,8 +98,17 @@ export class Exchange implements Expiring {
   }
 
   exposeRaw(): { readonly request: FastifyRequest; readonly reply: FastifyReply } {
+    if (!this.#rawExposed && this.#extended !== undefined) {
+      const { added } = this.#extended
+      for (let at = 0; at < added.length; at += 2) this.reply.header(added[at]!, added[at + 1]!)
+    }
     this.#rawExposed = true
     return { request: this.request, reply: this.reply }
+  }
+
+  /** What gates and the around see; only for routes that have some. */
+  extend(): ExtendedCall {
+    return (this.#extended ??= new ExtendedCall(this, this.route.declared!))
   }
 
   /** The answer will come later: from now on the time limit counts. */
@@ -116,49 +128,19 @@ export class Exchange implements Expiring {
   /** Sends what the handler returned. */
   succeed(value: unknown): void {
     if (this.answered) return
-    const { route, reply } = this
-    if (this.#rawExposed && (reply.sent || this.res.headersSent)) return this.#handOver()
-    let { status } = route
-    let data = value
-    let own: Readonly<Record<string, string>> | undefined
-    if (value instanceof Answered) {
-      if (value.status !== 0) status = value.status
-      own = value.headers
-      data = value.data
-    }
-    let headers: HeaderBlock
-    let body: string | Buffer | undefined
+    if (this.#takenOver) return this.#handOver()
+    let out: Outgoing
     try {
-      if (this.#rawExposed) own = { ...(reply.getHeaders() as Record<string, string>), ...own }
-      headers = new HeaderBlock(route.headers)
-      if (own !== undefined) headers.merge(own)
-      if (status !== 204 && route.write !== undefined) {
-        const text = route.write(data, headers)
-        if (route.tag !== undefined && status < 300) {
-          const tag = own?.['etag'] ?? route.tag(data, text)
-          if (own?.['etag'] === undefined) headers.list.push('etag', tag)
-          const known = route.conditional && status === 200 ? this.req.headers['if-none-match'] : undefined
-          if (known !== undefined && noneMatches(known, tag))
-            return this.#send(304, headers.withoutContent(), undefined)
-        }
-        body = route.enveloped ? `{"success":true,"data":${text as string},"request_id":"${this.id}"}` : text
-      } else headers = headers.withoutContent()
+      out = this.#render(value)
     } catch (error) {
       return this.fail(error)
     }
-    this.#send(status, headers, body)
+    this.#send(out)
   }
 
   /** Answers an error; logs it when nobody could have expected it. */
   fail(thrown: unknown): void {
-    if (this.answered) {
-      if (!(thrown instanceof ForgeError))
-        this.site.log.warn(
-          { err: thrown, request_id: this.id, route: this.route.template },
-          'request failed after it was answered',
-        )
-      return
-    }
+    if (this.answered) return this.#reportLate(thrown)
     // A handler that gave up because its caller had gone is no failure.
     if (this.res.destroyed) return this.abandon()
     if (this.res.headersSent) {
@@ -166,6 +148,70 @@ export class Exchange implements Expiring {
       return this.#handOver()
     }
     this.#report(thrown)
+    this.#send(this.#renderFailure(thrown))
+  }
+
+  /** Runs the handler and tells what would be sent. Never rejects. */
+  async run(call: RouteCall): Promise<RenderedAnswer> {
+    const { route, res } = this
+    try {
+      const value = await route.handler(call)
+      return this.#takenOver ? this.#streamed() : keep(this.#render(value), route.headers)
+    } catch (error) {
+      if (this.#takenOver) {
+        res.destroy()
+        return this.#streamed()
+      }
+      if (this.answered) this.#reportLate(error)
+      else if (!res.destroyed) this.#report(error)
+      return keep(this.#renderFailure(error), route.errorHeaders)
+    }
+  }
+
+  /** Sends what an around returned. */
+  replay(answer: RenderedAnswer): void {
+    if (this.answered) return
+    if (this.#takenOver) return this.#handOver()
+    this.#send(unpack(answer, answer.status < 400 ? this.route.headers : this.route.errorHeaders))
+  }
+
+  /** The handler answers through Fastify's reply by itself. */
+  get #takenOver(): boolean {
+    return this.#rawExposed && !this.answered && (this.reply.sent || this.res.headersSent)
+  }
+
+  #streamed(): RenderedAnswer {
+    return { status: this.res.statusCode, headers: [], body: undefined, streamed: true }
+  }
+
+  #render(value: unknown): Outgoing {
+    const { route } = this
+    const out = new Outgoing(route.headers, route.status)
+    let data = value
+    let own: Readonly<Record<string, string>> | undefined
+    if (value instanceof Answered) {
+      if (value.status !== 0) out.status = value.status
+      own = value.headers
+      data = value.data
+    }
+    if (this.#rawExposed) own = { ...(this.reply.getHeaders() as Record<string, string>), ...own }
+    if (own !== undefined) out.merge(own)
+    if (out.status === 204 || route.write === undefined) return out.withoutContent()
+    const text = route.write(data, out)
+    if (route.tag !== undefined && out.status < 300) {
+      const tag = own?.['etag'] ?? route.tag(data, text)
+      if (own?.['etag'] === undefined) out.list.push('etag', tag)
+      const known = route.conditional && out.status === 200 ? this.req.headers['if-none-match'] : undefined
+      if (known !== undefined && noneMatches(known, tag)) {
+        out.status = 304
+        return out.withoutContent()
+      }
+    }
+    out.body = route.enveloped ? `{"success":true,"data":${text as string},"request_id":"${this.id}"}` : text
+    return out
+  }
+
+  #renderFailure(thrown: unknown): Outgoing {
     const failure = renderFailure(thrown, {
       i18n: this.site.i18n,
       locale: this.unit.locale,
@@ -173,14 +219,15 @@ export class Exchange implements Expiring {
       problem: this.wanted.problem,
       path: this.path,
     })
-    const headers = new HeaderBlock(this.route.errorHeaders)
-    headers.list.push('content-type', failure.contentType, 'content-language', failure.language)
+    const out = new Outgoing(this.route.errorHeaders, failure.status)
+    out.list.push('content-type', failure.contentType, 'content-language', failure.language)
     if (failure.retryAfterMs !== undefined)
-      headers.list.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
-    if (failure.headers !== undefined) headers.merge(failure.headers)
+      out.list.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
+    if (failure.headers !== undefined) out.merge(failure.headers)
     if (failure.status === 401 && failure.headers?.['www-authenticate'] === undefined)
-      headers.list.push('www-authenticate', this.site.challenge)
-    this.#send(failure.status, headers, failure.body)
+      out.list.push('www-authenticate', this.site.challenge)
+    out.body = failure.body
+    return out
   }
 
   /** The caller has gone; nothing can be sent. */
@@ -204,11 +251,23 @@ export class Exchange implements Expiring {
     else this.site.log.warn(fields, 'request refused')
   }
 
-  #send(status: number, headers: HeaderBlock, body: string | Buffer | undefined): void {
+  #reportLate(thrown: unknown): void {
+    if (!(thrown instanceof ForgeError))
+      this.site.log.warn(
+        { err: thrown, request_id: this.id, route: this.route.template },
+        'request failed after it was answered',
+      )
+  }
+
+  #send(out: Outgoing): void {
     const { res, req } = this
     if (res.destroyed || req.socket.destroyed) return this.abandon()
+    const { list, status, body } = out
     const bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
-    const list = headers.list
+    if (this.#extended !== undefined) {
+      const { added } = this.#extended
+      for (let at = 0; at < added.length; at += 2) out.set(added[at]!, added[at + 1]!)
+    }
     list.push('x-request-id', this.id)
     if (body !== undefined) list.push('content-length', String(bytes))
     const origin = req.headers.origin
@@ -263,6 +322,9 @@ export class Exchange implements Expiring {
     site.meters.inFlight--
     settle(req.socket, this)
     unit.end()
+    if (this.#extended !== undefined)
+      for (const error of this.#extended.end(status))
+        site.log.error({ err: error, request_id: this.id, route: route.template }, 'an end listener of a gate failed')
     route.meter.record(status, durationMs)
     site.sink.write(
       accessLine({

@@ -1,4 +1,4 @@
-import type { Actor } from '../kernel/context.ts'
+import type { Actor, RequestContext } from '../kernel/context.ts'
 import type { PermissionSpec, Plugin, Ports } from '../kernel/plugin.ts'
 import type { Route } from './route.ts'
 
@@ -26,6 +26,80 @@ export type TenantGate = (actor: Actor, tenantId: string) => void | Promise<void
 /** Answers one question: may this actor do `permission` in this tenant? Only asked for what the actor's scopes allow. */
 export type Authorizer = (actor: Actor, permission: string, tenantId: string | null) => boolean | Promise<boolean>
 
+/** The request as far as a gate may look at it. */
+export interface GateCall {
+  readonly route: Route
+  /** Client address after trusted proxies. */
+  readonly ip: string
+  /** Anonymous in the phase `arrival`. */
+  readonly actor: Actor
+  /** Resolved and checked tenant; `null` in the phase `arrival`. */
+  readonly tenantId: string | null
+  header(name: string): string | undefined
+  /**
+   * Adds a header to whatever will be answered, refusals included. Given twice, the values make one list; what a
+   * handler sets under the same name is replaced, Vary is added to. Not for Set-Cookie nor for what frames the answer.
+   */
+  addHeader(name: string, value: string): void
+  /** Called exactly once when the exchange is over, at once when it is already; 499 when the caller has gone. */
+  onEnd(listener: (status: number) => void): void
+}
+
+/** Throws to refuse. Synchronous when it can, so that passing costs no promise. */
+export type Gate = (call: GateCall) => void | Promise<void>
+
+/** What an extension of a route means to its callers, in OpenAPI's words. */
+export interface ExtensionDocs {
+  /** Catalogue codes that callers may get from it. */
+  readonly errors?: readonly string[]
+  /** Parameter objects. */
+  readonly parameters?: readonly Readonly<Record<string, unknown>>[]
+  /** Header objects by name, for every answer of the route's own. */
+  readonly headers?: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+}
+
+/** Puts gates in front of routes; asked for each route at boot, and throws when the route's words make no sense. */
+export interface GateSpec {
+  /** `arrival`: before authentication. `admitted`: after authorization, before the body is read. */
+  readonly phase: 'arrival' | 'admitted'
+  for(route: Route): Gate | undefined
+  describe?(route: Route): ExtensionDocs | undefined
+}
+
+/** An answer that can be kept and sent again. */
+export interface RenderedAnswer {
+  readonly status: number
+  /** Name, value, name, value: what this answer has besides the standing headers of its route. Names in lower case. */
+  readonly headers: readonly string[]
+  readonly body: string | Buffer | undefined
+  /** The handler has answered through `call.raw` by itself: there is nothing to keep. */
+  readonly streamed?: true
+}
+
+export interface AroundCall extends GateCall {
+  readonly params: unknown
+  readonly query: unknown
+  readonly body: unknown
+  /** SHA-256 in hex over the media type and the raw bytes of the body. */
+  bodyHash(): string
+  readonly context: RequestContext
+  /** Aborted when the caller has gone or the route's time limit has passed. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Stands around a handler, after validation: may answer without running it, and sees what it answered. `run`
+ * never rejects: a handler's error comes as the answer that the caller would get. It is not aborted with the
+ * request: what it did can be kept although nobody waits for it any more.
+ */
+export type Around = (call: AroundCall, run: () => Promise<RenderedAnswer>) => Promise<RenderedAnswer>
+
+/** Asked for each route at boot. */
+export interface AroundSpec {
+  for(route: Route): Around | undefined
+  describe?(route: Route): ExtensionDocs | undefined
+}
+
 /** Words for an OpenAPI security scheme. */
 export type SecurityScheme = Readonly<Record<string, unknown>>
 
@@ -48,6 +122,10 @@ export interface Feature<Options = unknown, Needs extends Ports = Ports, Service
   tenantGate?(service: Service): TenantGate
   /** At most one in an app. */
   authorizer?(service: Service): Authorizer
+  /** Asked in plugin order. */
+  gates?(service: Service): readonly GateSpec[]
+  /** At most one in an app. */
+  around?(service: Service): AroundSpec
 }
 
 /**

@@ -1,7 +1,22 @@
 export { created, noContent, reply } from './answer.ts'
 export { httpErrors } from './errors.ts'
 export type { HttpErrorCode } from './errors.ts'
-export type { Authenticator, Authorizer, Credentials, PermissionSpec, SecurityScheme, TenantGate } from './feature.ts'
+export type {
+  Around,
+  AroundCall,
+  AroundSpec,
+  Authenticator,
+  Authorizer,
+  Credentials,
+  ExtensionDocs,
+  Gate,
+  GateCall,
+  GateSpec,
+  PermissionSpec,
+  RenderedAnswer,
+  SecurityScheme,
+  TenantGate,
+} from './feature.ts'
 export { httpOptions } from './options.ts'
 export type { HttpOptions } from './options.ts'
 export type { SeenAnswer } from './openapi/answers.ts'
@@ -10,12 +25,13 @@ export * from './cursors.ts'
 export * from './page-errors.ts'
 export * from './pagination.ts'
 export * from './precondition.ts'
-export { route } from './route.ts'
+export { idempotencyOf, route } from './route.ts'
 export type {
   Access,
   Answer,
   AnySchema,
   Call,
+  IdempotencyMode,
   Infer,
   Method,
   PreconditionMode,

@@ -4,6 +4,8 @@ import { checkBodyHeaders, readBody } from './body.ts'
 import type { CompiledRoute, TextInput } from './compiled-route.ts'
 import { httpErrors } from './errors.ts'
 import { Exchange } from './exchange.ts'
+import type { Around } from './feature.ts'
+import { pass } from './gates.ts'
 import { guard } from './guard.ts'
 import { parseJson } from './json.ts'
 import { expectedVersion } from './precondition.ts'
@@ -68,18 +70,36 @@ export function checkFraming(exchange: Exchange): void {
 }
 
 function enter(exchange: Exchange): void {
-  if (!exchange.route.guarded) return receive(exchange)
-  const pending = guard(exchange)
-  if (pending === undefined) return receive(exchange)
+  const { arrival } = exchange.route
+  if (arrival === undefined) identify(exchange)
+  else proceed(exchange, pass(arrival, exchange.extend()), identify)
+}
+
+function identify(exchange: Exchange): void {
+  if (!exchange.route.guarded) admitted(exchange)
+  else proceed(exchange, guard(exchange), admitted)
+}
+
+function admitted(exchange: Exchange): void {
+  const gates = exchange.route.admitted
+  if (gates === undefined) receive(exchange)
+  else proceed(exchange, pass(gates, exchange.extend()), receive)
+}
+
+/** Goes on with `step`: now when nothing is pending. */
+function proceed(exchange: Exchange, pending: void | Promise<void>, step: (exchange: Exchange) => void): void {
+  if (pending === undefined) return step(exchange)
   exchange.wait()
   pending.then(
-    () => attempt(exchange, receive),
+    () => attempt(exchange, step),
     (error: unknown) => exchange.fail(error),
   )
 }
 
 function attempt(exchange: Exchange, step: (exchange: Exchange) => void): void {
   if (exchange.answered) return
+  // Nothing has happened yet: no reason to begin for a caller who has gone.
+  if (exchange.res.destroyed) return exchange.abandon()
   try {
     step(exchange)
   } catch (error) {
@@ -108,6 +128,7 @@ class Receiver {
     const { exchange } = this
     if (exchange.answered) return
     exchange.bodyRead = true
+    if (exchange.route.around !== undefined) exchange.extend().bytes = bytes
     // The parser's events come from outside of the request's context.
     runWithContext(exchange.unit, parseAndInvoke, exchange, bytes)
   }
@@ -175,11 +196,31 @@ function call(exchange: Exchange, params: unknown, query: unknown, body: unknown
   const { route, req } = exchange
   const expected =
     route.precondition === undefined ? undefined : expectedVersion(route.precondition, req.headers['if-match'])
-  const result = route.handler(new RouteCall(exchange, params, query, body, expected))
+  const made = new RouteCall(exchange, params, query, body, expected)
+  if (route.around !== undefined) return surround(exchange, route.around, made)
+  const result = route.handler(made)
   if (!isPromise(result)) return exchange.succeed(result)
   exchange.wait()
   result.then(
     (value) => exchange.succeed(value),
+    (error: unknown) => exchange.fail(error),
+  )
+}
+
+function surround(exchange: Exchange, around: Around, call: RouteCall): void {
+  const extended = exchange.extend()
+  extended.params = call.params
+  extended.query = call.query
+  extended.body = call.body
+  exchange.wait()
+  around(extended, () => exchange.run(call)).then(
+    (answer) => {
+      try {
+        exchange.replay(answer)
+      } catch (error) {
+        exchange.fail(error)
+      }
+    },
     (error: unknown) => exchange.fail(error),
   )
 }

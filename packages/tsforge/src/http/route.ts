@@ -43,6 +43,9 @@ export type TenantMode = 'required' | 'optional' | 'none'
  */
 export type PreconditionMode = 'required' | 'optional'
 
+/** What a write does with an Idempotency-Key. */
+export type IdempotencyMode = 'optional' | 'required' | 'refused'
+
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
 /** A value with a status and headers of its own; made by `created`, `noContent` and `reply`. */
@@ -122,6 +125,12 @@ export interface RouteSpec<
    */
   readonly etag?: boolean | 'version'
   readonly limits?: RouteLimits
+  /** Names of the rate limits that count calls of this route; `false` for none at all. Default: those of the whole API. */
+  readonly rate?: string | readonly string[] | false
+  /** How many calls one call counts for. Default 1. */
+  readonly cost?: number
+  /** Whether the Idempotency-Key of a write is heeded, demanded, or refused. Default `optional`; never on GET. */
+  readonly idempotency?: IdempotencyMode
   /** Never shed under overload (health routes). */
   readonly vital?: boolean
   /** Left out of the OpenAPI document. */
@@ -158,4 +167,9 @@ export function route<
   const Precondition extends PreconditionMode | undefined = undefined,
 >(spec: RouteSpec<Params, Query, Body, Data, Precondition>): Route {
   return spec as unknown as Route
+}
+
+/** The mode of a route: writes heed a key unless they say otherwise, reads have no use for one. */
+export function idempotencyOf({ method, idempotency }: Pick<Route, 'method' | 'idempotency'>): IdempotencyMode {
+  return method === 'GET' ? 'refused' : (idempotency ?? 'optional')
 }

@@ -256,6 +256,8 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
     authenticators: authenticators.map(({ authenticate }) => authenticate),
     tenantGate: settings.tenantGate,
     authorizer: settings.authorizer,
+    gates: settings.gates ?? [],
+    around: settings.around,
     challenge: challengeOf(settings),
     i18n,
     defaultLocale: i18n.negotiate(undefined),

@@ -8,7 +8,15 @@ import type { AppInfo } from '../kernel/plugin.ts'
 import type { TrustedProxies } from './client-address.ts'
 import type { Cors } from './cors.ts'
 import type { Deadlines } from './deadlines.ts'
-import type { Authenticator, Authorizer, PermissionSpec, SecurityScheme, TenantGate } from './feature.ts'
+import type {
+  AroundSpec,
+  Authenticator,
+  Authorizer,
+  GateSpec,
+  PermissionSpec,
+  SecurityScheme,
+  TenantGate,
+} from './feature.ts'
 import type { Meters } from './meters.ts'
 import type { HttpOptions } from './options.ts'
 import type { Pressure } from './pressure.ts'
@@ -34,6 +42,9 @@ export interface HttpSettings {
   readonly authenticators?: readonly NamedAuthenticator[]
   readonly tenantGate?: TenantGate | undefined
   readonly authorizer?: Authorizer | undefined
+  /** Asked in this order. */
+  readonly gates?: readonly GateSpec[]
+  readonly around?: AroundSpec | undefined
   /** Declared permission codes; a route that asks for another one stops the boot. */
   readonly permissions?: Readonly<Record<string, PermissionSpec>>
   /** Catalogues of all modules; a route may answer their codes alone. The pipeline's own is always there. */
@@ -59,6 +70,8 @@ export interface Site {
   readonly authenticators: readonly Authenticator[]
   readonly tenantGate: TenantGate | undefined
   readonly authorizer: Authorizer | undefined
+  readonly gates: readonly GateSpec[]
+  readonly around: AroundSpec | undefined
   /** Value of WWW-Authenticate. */
   readonly challenge: string
   readonly i18n: I18n

@@ -2,6 +2,8 @@ import { paramNames, tagged, tenantModeOf } from '../compiled-route.ts'
 import { jsonSchemaOf } from '../json-schema.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { pageErrorsOf } from '../pagination.ts'
+import type { ExtensionDocs } from '../feature.ts'
+import { idempotencyOf } from '../route.ts'
 import type { Route } from '../route.ts'
 import type { HttpSettings } from '../site.ts'
 import { Components } from './components.ts'
@@ -28,6 +30,7 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
         components,
         errors,
         Object.keys(schemes),
+        docsOf(settings, route),
       )
     } catch (error) {
       throw new Error(`${route.method} ${route.url}: ${(error as Error).message}`, { cause: error })
@@ -49,6 +52,8 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
           description: 'The tenant to work in. Default: the one that the credential names.',
           schema: { type: 'string', format: 'uuid' },
         },
+        IdempotencyKey: idempotencyKey(false),
+        IdempotencyKeyRequired: idempotencyKey(true),
         IfMatch: ifMatch(false),
         IfMatchRequired: ifMatch(true),
         IfNoneMatch: {
@@ -86,6 +91,28 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
   }
 }
 
+function idempotencyKey(required: boolean): object {
+  return {
+    name: 'Idempotency-Key',
+    in: 'header',
+    required,
+    description: 'Makes the call safe to repeat: the same key gets the first answer again. A fresh UUID per operation.',
+    schema: { type: 'string', minLength: 1, maxLength: 255 },
+  }
+}
+
+/** What the gates and the around of a route say about it. */
+function docsOf({ gates = [], around }: HttpSettings, route: Route): Required<ExtensionDocs> {
+  const all = [...gates, ...(around === undefined ? [] : [around])].map((spec) => spec.describe?.(route))
+  const mode = around === undefined ? 'refused' : idempotencyOf(route)
+  const key = `#/components/parameters/IdempotencyKey${mode === 'required' ? 'Required' : ''}`
+  return {
+    errors: all.flatMap((docs) => docs?.errors ?? []),
+    parameters: [...(mode === 'refused' ? [] : [{ $ref: key }]), ...all.flatMap((docs) => docs?.parameters ?? [])],
+    headers: Object.assign({}, ...all.map((docs) => docs?.headers)) as Required<ExtensionDocs>['headers'],
+  }
+}
+
 function ifMatch(required: boolean): object {
   return {
     name: 'If-Match',
@@ -101,7 +128,13 @@ export function openApiPath(url: string): string {
   return url.replace(/:([A-Za-z0-9_]+)(\([^/]*\))?\??/g, '{$1}').replace(/\*$/, '{wildcard}')
 }
 
-function operation(route: Route, components: Components, errors: ErrorResponses, schemes: readonly string[]): unknown {
+function operation(
+  route: Route,
+  components: Components,
+  errors: ErrorResponses,
+  schemes: readonly string[],
+  docs: Required<ExtensionDocs>,
+): unknown {
   const body =
     route.body === undefined
       ? undefined
@@ -113,11 +146,11 @@ function operation(route: Route, components: Components, errors: ErrorResponses,
     ...(route.tags !== undefined && { tags: route.tags }),
     security: route.access === 'public' ? [] : schemes.map((name) => ({ [name]: [] })),
     ...(route.access !== 'public' && route.access !== 'authenticated' && { 'x-permission': route.access }),
-    parameters: parameters(route, components),
+    parameters: [...parameters(route, components), ...docs.parameters],
     ...(body !== undefined && { requestBody: body }),
     responses: {
-      ...success(route, components),
-      ...errors.of(pipelineCodes(route), routeCodes(route)),
+      ...success(route, components, docs.headers),
+      ...errors.of(pipelineCodes(route), routeCodes(route), docs),
       default: { $ref: '#/components/responses/Error' },
     },
   }
@@ -155,8 +188,8 @@ function parameters(route: Route, components: Components): unknown[] {
   return list
 }
 
-function success(route: Route, components: Components): Record<string, unknown> {
-  const headers: Record<string, unknown> = { 'X-Request-ID': { $ref: '#/components/headers/RequestId' } }
+function success(route: Route, components: Components, own: ExtensionDocs['headers']): Record<string, unknown> {
+  const headers: Record<string, unknown> = { 'X-Request-ID': { $ref: '#/components/headers/RequestId' }, ...own }
   const status = route.status ?? (route.data === null ? 204 : 200)
   if (route.data === null) return { [status]: { description: 'Done; there is no body.', headers } }
   const data = components.add(route.data, 'output')

@@ -4,6 +4,7 @@ import { contextErrors } from '../../kernel/context.ts'
 import { fill } from '../../kernel/errors.ts'
 import type { ErrorCatalogue, ErrorSpec } from '../../kernel/errors.ts'
 import { httpErrors } from '../errors.ts'
+import type { ExtensionDocs } from '../feature.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { pageErrors } from '../page-errors.ts'
 import { preconditionErrors } from '../precondition.ts'
@@ -104,9 +105,9 @@ export class ErrorResponses {
   }
 
   /** The responses of one operation by status; a status without a code of the route's own is a shared response. */
-  of(pipeline: readonly string[], own: readonly string[]): Record<string, unknown> {
+  of(pipeline: readonly string[], own: readonly string[], docs: Required<ExtensionDocs>): Record<string, unknown> {
     const byStatus = new Map<number, string[]>()
-    for (const code of new Set([...pipeline, ...own])) {
+    for (const code of new Set([...pipeline, ...own, ...docs.errors])) {
       const { status } = this.#example(code)
       byStatus.set(status, [...(byStatus.get(status) ?? []), code])
     }
@@ -114,7 +115,9 @@ export class ErrorResponses {
     return Object.fromEntries(
       statuses.map(([status, codes]) => [
         String(status),
-        codes.every((code) => pipeline.includes(code)) ? this.#share(status, codes) : errorResponse(status, codes),
+        codes.every((code) => pipeline.includes(code))
+          ? this.#share(status, codes)
+          : errorResponse(status, codes, codes.some((code) => docs.errors.includes(code)) ? docs.headers : undefined),
       ]),
     )
   }
@@ -138,8 +141,8 @@ export class ErrorResponses {
   }
 }
 
-function errorResponse(status: number, codes: readonly string[]): unknown {
-  const headers: Record<string, unknown> = { 'X-Request-ID': { $ref: '#/components/headers/RequestId' } }
+function errorResponse(status: number, codes: readonly string[], own?: ExtensionDocs['headers']): unknown {
+  const headers: Record<string, unknown> = { 'X-Request-ID': { $ref: '#/components/headers/RequestId' }, ...own }
   if (status === 401) headers['WWW-Authenticate'] = { schema: { type: 'string' } }
   if (status === 429 || status === 503) headers['Retry-After'] = { $ref: '#/components/headers/RetryAfter' }
   return {
