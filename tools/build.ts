@@ -1,10 +1,12 @@
 /**
- * `npm run build`: compiles `packages/tsforge/src` to `dist`, one file per module, and copies what is not
- * TypeScript (migrations, pages) beside it. The old `dist` is replaced only when everything has worked.
+ * `npm run build`: compiles `packages/tsforge/src` to `dist`: one declaration file per module, one file of code per
+ * door (see bundle.ts), and beside them what is not TypeScript (migrations, pages). The old `dist` is replaced only
+ * when everything has worked.
  */
 import { cpSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
-import { vendor } from './vendor.ts'
+import { bundle } from './bundle.ts'
+import { specifierOf } from './exports.ts'
 import { filesIn, root, run } from './workspace.ts'
 
 const packageFolder = join(root, 'packages/tsforge')
@@ -20,6 +22,7 @@ export async function compile(target: string): Promise<void> {
     join(root, 'node_modules/ts7/bin/tsc'),
     '-p',
     join(packageFolder, 'tsconfig.build.json'),
+    '--emitDeclarationOnly',
     '--outDir',
     next,
   ])
@@ -33,7 +36,8 @@ export async function compile(target: string): Promise<void> {
     mkdirSync(dirname(join(next, file)), { recursive: true })
     cpSync(join(src, file), join(next, file))
   }
-  await vendor(next)
+  const doors = filesIn(src).filter((file) => specifierOf(file) !== undefined)
+  await bundle(src, [...doors, 'cli/main.ts'], next)
   scope(next)
   rmSync(target, { recursive: true, force: true })
   renameSync(next, target)

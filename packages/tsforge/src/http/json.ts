@@ -1,4 +1,4 @@
-import { isUtf8 } from 'node:buffer'
+import { isAscii, isUtf8 } from 'node:buffer'
 import { httpErrors } from './errors.ts'
 
 export interface JsonLimits {
@@ -21,8 +21,7 @@ const backslash = 0x5c
  * `constructor.prototype`, numbers beyond a double, and text that no database can store (NUL, lone surrogates).
  */
 export function parseJson(bytes: Buffer, limits: JsonLimits): ParsedJson {
-  if (!isUtf8(bytes)) throw malformed('not UTF-8')
-  const text = bytes.toString('utf8')
+  const text = decode(bytes)
   const names = scan(text, limits)
   let value: unknown
   try {
@@ -34,6 +33,13 @@ export function parseJson(bytes: Buffer, limits: JsonLimits): ParsedJson {
   walk.visit(value)
   if (walk.names !== names) throw malformed('duplicate name')
   return { value, nodes: walk.nodes }
+}
+
+/** ASCII, what most bodies are, is taken as it is: a quarter of the time of decoding and parsing. */
+function decode(bytes: Buffer): string {
+  if (isAscii(bytes)) return bytes.latin1Slice()
+  if (!isUtf8(bytes)) throw malformed('not UTF-8')
+  return bytes.utf8Slice()
 }
 
 /** One pass over the text before it is parsed: bounds depth and counts the names (colons outside of strings). */

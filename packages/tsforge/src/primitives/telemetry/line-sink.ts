@@ -22,14 +22,14 @@ export interface FileSink extends LineSink {
 
 /** Lines wait this long for company: one system call for all. */
 const gatherMs = 10
-const gatherLength = 16_384
+const gatherLength = 65_536
 /** A pipe that nobody reads makes `flushSync` give up after so many waits of 100 ms… */
 const maxWaits = 20
 /** … and `flush` after as long. */
 const maxFlushMs = 2_000
 
 /**
- * Lines gathered for 10 ms or 16 KiB and written in the background. Memory is bounded: when the destination
+ * Lines gathered for 10 ms or 64 KiB and written in the background. Memory is bounded: when the destination
  * is too slow, new lines are dropped and counted, and a line says so afterwards. Whatever waits is written at
  * `process.exit` and after an uncaught exception; only SIGKILL and a power cut lose the last 10 ms.
  */
