@@ -42,9 +42,9 @@ export class ExtendedCall implements AroundCall {
   get signal(): AbortSignal {
     return this.#exchange.signal
   }
-  /** The exchange is over. */
-  get ended(): boolean {
-    return this.#status !== undefined
+  /** Nobody waits for the answer any more. */
+  get over(): boolean {
+    return this.#status !== undefined || this.#exchange.res.destroyed
   }
 
   header(name: string): string | undefined {

@@ -28,5 +28,5 @@ async function passRest(
 ): Promise<void> {
   await pending
   // What is over must not be charged any further.
-  for (let at = next; at < gates.length && !call.ended; at++) await gates[at]!(call)
+  for (let at = next; at < gates.length && !call.over; at++) await gates[at]!(call)
 }

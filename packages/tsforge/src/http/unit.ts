@@ -1,4 +1,4 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { anonymous } from '../kernel/context.ts'
 import type { Actor, RequestContext, TraceContext } from '../kernel/context.ts'
@@ -8,6 +8,7 @@ import type { Call } from './route.ts'
 /** The exchange behind a call, as far as a call looks at it. */
 export interface Behind {
   readonly req: IncomingMessage
+  readonly res: ServerResponse
   readonly unit: RequestUnit
   readonly route: object
   readonly ip: string
