@@ -1,0 +1,37 @@
+import { ForgeError } from '../../kernel/errors.ts'
+import { redisErrors } from './errors.ts'
+import type { RedisErrorCode } from './errors.ts'
+
+/** First words of the server's errors that mean more than "this command was wrong". */
+const codes: Readonly<Record<string, RedisErrorCode>> = {
+  READONLY: 'redis.read_only',
+  // It cannot save to disk, or has too few replicas, and is configured to refuse writes then.
+  MISCONF: 'redis.read_only',
+  NOREPLICAS: 'redis.read_only',
+  OOM: 'redis.out_of_memory',
+  LOADING: 'redis.unavailable',
+  BUSY: 'redis.unavailable',
+  MASTERDOWN: 'redis.unavailable',
+  CLUSTERDOWN: 'redis.unavailable',
+  TRYAGAIN: 'redis.unavailable',
+  UNKILLABLE: 'redis.unavailable',
+}
+
+/** What a connection gave, as an error of ours. `stalled`: it was cut because an answer was overdue. */
+export function redisFault(error: unknown, stalled = false): ForgeError {
+  if (error instanceof ForgeError) return error
+  const word = serverError(error)
+  if (word === undefined) return redisErrors.error(stalled ? 'redis.timeout' : 'redis.unavailable', { cause: error })
+  return redisErrors.error(codes[word] ?? 'redis.command', { cause: error })
+}
+
+/** The first word of an error that the server sent (`ERR`, `WRONGTYPE`); undefined for all other errors. */
+export function serverError(error: unknown): string | undefined {
+  if (!(error instanceof Error)) return undefined
+  const kind = error.constructor.name
+  if (kind !== 'SimpleError' && kind !== 'BlobError' && kind !== 'ErrorReply' && kind !== 'ReplyError') return undefined
+  // A script's own error comes as "ERR user_script:1: READONLY …" from old servers, and plainly from new ones.
+  const { message } = error
+  const nested = /\b(READONLY|OOM|MISCONF|NOREPLICAS) /.exec(message)?.[1]
+  return nested ?? message.slice(0, message.indexOf(' ') === -1 ? undefined : message.indexOf(' '))
+}
