@@ -151,12 +151,17 @@ export class Exchange implements Expiring {
     this.#send(this.#renderFailure(thrown))
   }
 
+  /** What the caller would get if the handler returned `value`. */
+  render(value: unknown): RenderedAnswer {
+    return keep(this.#render(value), this.route.headers)
+  }
+
   /** Runs the handler and tells what would be sent. Never rejects. */
   async run(call: RouteCall): Promise<RenderedAnswer> {
     const { route, res } = this
     try {
       const value = await route.handler(call)
-      return this.#takenOver ? this.#streamed() : keep(this.#render(value), route.headers)
+      return this.#takenOver ? this.#streamed() : this.render(value)
     } catch (error) {
       if (this.#takenOver) {
         res.destroy()

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { validateHeaderName, validateHeaderValue } from 'node:http'
 import type { Actor, RequestContext } from '../kernel/context.ts'
-import type { AroundCall } from './feature.ts'
+import type { AroundCall, RenderedAnswer } from './feature.ts'
 import type { Route } from './route.ts'
 import type { Behind } from './unit.ts'
 
@@ -41,6 +41,9 @@ export class ExtendedCall implements AroundCall {
   }
   get signal(): AbortSignal {
     return this.#exchange.signal
+  }
+  get target(): string {
+    return this.#exchange.req.url ?? ''
   }
   /** Nobody waits for the answer any more. */
   get over(): boolean {
@@ -87,6 +90,10 @@ export class ExtendedCall implements AroundCall {
       }
     }
     return faults
+  }
+
+  render(value: unknown): RenderedAnswer {
+    return this.#exchange.render(value)
   }
 
   bodyHash(): string {

@@ -77,11 +77,15 @@ export interface RenderedAnswer {
 }
 
 export interface AroundCall extends GateCall {
+  /** Path and query as they came. */
+  readonly target: string
   readonly params: unknown
   readonly query: unknown
   readonly body: unknown
   /** SHA-256 in hex over the media type and the raw bytes of the body. */
   bodyHash(): string
+  /** What the caller would get if the handler returned `value`. Throws when that does not fit the route. */
+  render(value: unknown): RenderedAnswer
   readonly context: RequestContext
   /** Aborted when the caller has gone or the route's time limit has passed. */
   readonly signal: AbortSignal

@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { anonymous } from '../kernel/context.ts'
 import type { Actor, RequestContext, TraceContext } from '../kernel/context.ts'
+import type { RenderedAnswer } from './feature.ts'
 import type { ExpectedVersion } from './precondition.ts'
 import type { Call } from './route.ts'
 
@@ -13,6 +14,7 @@ export interface Behind {
   readonly route: object
   readonly ip: string
   readonly signal: AbortSignal
+  render(value: unknown): RenderedAnswer
   exposeRaw(): { readonly request: FastifyRequest; readonly reply: FastifyReply }
 }
 
