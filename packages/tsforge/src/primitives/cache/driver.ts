@@ -82,6 +82,8 @@ export interface CacheWrite {
   /**
    * How long ago the value began to be read from its source. When one of the entry's tags was invalidated since, the
    * entry is old already: `set` stores nothing and gives false. Measured on the store's own clock. 0 for plain writes.
+   * What happens in this process (and what is told by `invalidated`) the facade knows itself: a driver that is not
+   * shared need not look.
    */
   readonly loadedForMs: number
 }
@@ -123,7 +125,10 @@ export interface CacheDriver {
   /** Releases what the driver opened; clients that it was given stay open. */
   close(): Awaitable<void>
 
-  /** The memory of this process for `prefix`. Absent on drivers without any. The result may be kept. */
+  /**
+   * The memory of this process for `prefix`. Absent on drivers without any. The result may be kept, but is asked for
+   * again after each time that it had nothing: a shelf without entries may have been given up.
+   */
   shelf?(prefix: string): CacheShelf
   /**
    * The entry, fresh or stale, or undefined. Never one that is older than `freshMs + staleMs`, and never one with a
@@ -179,7 +184,7 @@ export interface NearCacheDriver extends CacheDriver {
 /** State of the memory at this moment. */
 export interface CacheStats {
   readonly entries: number
-  /** Estimated; see `sizeOf`. */
+  /** Estimated on the high side. */
   readonly bytes: number
   /** Entries that left for want of room, since the start. */
   readonly evictions: number

@@ -2,6 +2,7 @@ import { defineErrors } from '../../kernel/errors.ts'
 import type { ErrorCatalogue } from '../../kernel/errors.ts'
 
 export type CacheErrorCode =
+  | 'cache.corrupt'
   | 'cache.key_invalid'
   | 'cache.load_timeout'
   | 'cache.not_a_counter'
@@ -10,6 +11,11 @@ export type CacheErrorCode =
   | 'cache.value_too_large'
 
 export const cacheErrors: ErrorCatalogue<CacheErrorCode> = defineErrors({
+  'cache.corrupt': {
+    status: 500,
+    message: { en: 'A cached value is damaged.', id: 'Nilai di cache rusak.' },
+    fix: 'It counts as absent and is loaded again. Look who else writes to the store when this goes on.',
+  },
   'cache.key_invalid': {
     status: 500,
     message: { en: 'A cache key or tag is not valid.', id: 'Kunci atau tag cache tidak valid.' },

@@ -1,0 +1,85 @@
+import type { CacheChange, CacheEntry } from './driver.ts'
+
+/** One run of a loader, as those see it who wait for its value. */
+export interface Load {
+  readonly prefix: string
+  readonly key: string
+  /** As far as they are known. */
+  readonly tags: readonly string[]
+  /** The old value, with its times as they were at `begunAt`. */
+  readonly old: CacheEntry | undefined
+  readonly begunAt: number
+  readonly value: Promise<unknown>
+  /** The key was written or deleted meanwhile: the value is for who waits already. */
+  outdated: boolean
+}
+
+/** Tags that may be remembered while loads run; beyond it, all that is being loaded counts as changed. */
+const most = 10_000
+
+/**
+ * Loads under way, by address, and what changed since each began: a value that was read before a change must neither
+ * be stored after it nor be given to who asks after it. Nothing is remembered while nothing loads.
+ */
+export class Loads {
+  readonly #current = new Map<string, Load>()
+  readonly #running = new Set<Load>()
+  readonly #tags = new Map<string, number>()
+  #moment = 0
+  /** Loads that began before it count as changed. */
+  #floor = 0
+
+  get(prefix: string, key: string): Load | undefined {
+    return this.#current.size === 0 ? undefined : this.#current.get(prefix + key)
+  }
+
+  /** Registers a load; the result is the moment of its begin. */
+  begin(load: Load): number {
+    this.#running.add(load)
+    this.#current.set(load.prefix + load.key, load)
+    return this.#moment
+  }
+
+  end(load: Load): void {
+    this.#running.delete(load)
+    this.#detach(load)
+    if (this.#running.size === 0) this.#tags.clear()
+  }
+
+  note({ prefix, keys, tags }: CacheChange, namespace?: string): void {
+    if (this.#running.size === 0) return
+    if (prefix === undefined || (keys === undefined && tags === undefined)) {
+      for (const load of this.#running)
+        if (namespace === undefined || load.prefix.startsWith(`${namespace}:`)) this.#outdate(load)
+      return
+    }
+    for (const key of keys ?? []) {
+      const load = this.#current.get(prefix + key)
+      if (load !== undefined) this.#outdate(load)
+    }
+    if (tags === undefined || tags.length === 0) return
+    this.#moment++
+    if (this.#tags.size + tags.length > most) {
+      this.#tags.clear()
+      this.#floor = this.#moment
+    }
+    for (const tag of tags) this.#tags.set(prefix + tag, this.#moment)
+    for (const load of this.#running)
+      if (load.prefix === prefix && load.tags.some((tag) => tags.includes(tag))) this.#outdate(load)
+  }
+
+  /** Whether one of the tags was invalidated after `moment`. */
+  changed(moment: number, prefix: string, tags: readonly string[]): boolean {
+    if (tags.length === 0) return false
+    return moment < this.#floor || tags.some((tag) => (this.#tags.get(prefix + tag) ?? 0) > moment)
+  }
+
+  #outdate(load: Load): void {
+    load.outdated = true
+    this.#detach(load)
+  }
+
+  #detach(load: Load): void {
+    if (this.#current.get(load.prefix + load.key) === load) this.#current.delete(load.prefix + load.key)
+  }
+}
