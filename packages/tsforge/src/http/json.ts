@@ -37,9 +37,9 @@ export function parseJson(bytes: Buffer, limits: JsonLimits): ParsedJson {
 
 /** ASCII, what most bodies are, is taken as it is: a quarter of the time of decoding and parsing. */
 function decode(bytes: Buffer): string {
-  if (isAscii(bytes)) return bytes.latin1Slice()
+  if (isAscii(bytes)) return bytes.toString('latin1')
   if (!isUtf8(bytes)) throw malformed('not UTF-8')
-  return bytes.utf8Slice()
+  return bytes.toString('utf8')
 }
 
 /** One pass over the text before it is parsed: bounds depth and counts the names (colons outside of strings). */
