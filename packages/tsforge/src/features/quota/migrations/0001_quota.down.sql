@@ -1,0 +1,10 @@
+drop function forge_quota_commit(uuid, bigint, timestamptz);
+drop function forge_quota_add(uuid, uuid, text, bigint, timestamptz);
+drop function forge_quota_anchor_of(uuid);
+drop function forge_quota_take(uuid, uuid, text, bigint[], jsonb, text, timestamptz, uuid, interval);
+drop function forge_quota_standing(uuid, uuid, text, jsonb, integer, timestamptz);
+drop function forge_quota_lock(uuid, uuid, text, jsonb, integer, timestamptz);
+drop function forge_quota_rows(uuid, uuid, jsonb, integer, timestamptz);
+drop function forge_quota_period(text, timestamptz, integer);
+drop function forge_quota_anchored(timestamp, integer);
+drop table forge_quota_events, forge_quota_reservations, forge_quota_counters, forge_quota_assignments;
