@@ -4,7 +4,7 @@ import type { LineSink, Log } from '../../kernel/log.ts'
 import type { AppInfo } from '../../kernel/plugin.ts'
 import { createFileSink } from './line-sink.ts'
 import { createLog } from './log.ts'
-import type { LogOptions } from './options.ts'
+import type { LogLevel, LogOptions } from './options.ts'
 import { prettySink } from './pretty.ts'
 
 export interface TelemetrySettings {
@@ -18,7 +18,7 @@ export interface TelemetrySettings {
 
 export interface Telemetry {
   readonly log: Log
-  /** For finished lines such as the access line of HTTP: the same destination, without the log's own costs. */
+  /** For finished lines such as the access line of HTTP: the same destination and level, without the log's own costs. */
   readonly sink: LineSink
   /** Lines dropped because the destination was too slow; 0 for a sink that was given. */
   dropped(): number
@@ -35,9 +35,25 @@ export function createTelemetry(options: LogOptions, settings: TelemetrySettings
   const sink = (options.pretty ?? (file !== undefined && terminal)) ? prettySink(plain) : plain
   return {
     log: createLog({ level: options.level, sink, clock, bindings: { app: app.name, version: app.version } }),
-    sink,
+    sink: atLeast(options.level, sink),
     dropped: () => file?.dropped ?? 0,
     flush: () => file?.flush() ?? Promise.resolve(plain.flushSync()),
     close: () => file?.close() ?? Promise.resolve(plain.flushSync()),
+  }
+}
+
+const severity: readonly string[] = ['debug', 'info', 'warn', 'error', 'fatal', 'silent'] satisfies LogLevel[]
+
+/** Lets pass what is severe enough, as the line itself says at its beginning. */
+function atLeast(level: LogLevel, sink: LineSink): LineSink {
+  const least = severity.indexOf(level)
+  // Nobody writes finished lines of less than `info`, so that the usual setting costs nothing.
+  if (least <= severity.indexOf('info')) return sink
+  return {
+    write: (line) => {
+      const [, own = ''] = /^\{"level":"([a-z]+)"/.exec(line) ?? []
+      if (severity.indexOf(own) >= least) sink.write(line)
+    },
+    flushSync: () => sink.flushSync(),
   }
 }

@@ -142,3 +142,27 @@ test('the access line goes through the same sink and form', () => {
   telemetry.log.info({}, 'hello')
   expect(sink.lines).toEqual(['03:04:05.006 INFO  request\n', '03:04:05.006 INFO  hello  app=shop version=1\n'])
 })
+
+test('objects that are entangled cost a bounded line, not the process', () => {
+  const sink = collect()
+  const knot: Record<string, unknown>[] = Array.from({ length: 40 }, () => ({}))
+  for (const one of knot) for (const [i, other] of knot.entries()) one[`k${i}`] = other
+  createLog({ level: 'info', sink, clock }).info({ knot }, 'tied')
+  expect(sink.last()).toMatchObject({ msg: 'tied' })
+  expect(sink.lines.at(-1)!.length).toBeLessThan(100_000)
+})
+
+test.each([
+  ['info', ['info', 'warn']],
+  ['warn', ['warn']],
+  ['error', []],
+  ['silent', []],
+] as const)('at the level %s finished lines are those of the levels %j', (level, passed) => {
+  const sink = collect()
+  const app = { name: 'shop', version: '1.0.0', environment: 'test' } as const
+  const telemetry = createTelemetry({ level, pretty: false }, { app, clock, sink })
+  for (const own of ['info', 'warn']) telemetry.sink.write(`{"level":"${own}","msg":"request"}\n`)
+  expect(sink.lines.map((line) => (JSON.parse(line) as { level: string }).level)).toEqual(passed)
+  telemetry.sink.flushSync()
+  expect(sink.flushed).toBe(1)
+})
