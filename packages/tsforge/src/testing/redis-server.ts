@@ -31,6 +31,13 @@ export interface RedisServerSettings {
 /** Path of the server that tests use: FORGE_TEST_REDIS_SERVER, else `redis-server` or `valkey-server` of the PATH. */
 export const redisBinary: string | undefined = findBinary()
 
+/**
+ * Whether suites that need a server can run: `describe.runIf(hasRedis)`. Where FORGE_TEST_NO_SKIP is set a server that is
+ * absent is an error, so that nothing skips itself unseen.
+ */
+export const hasRedis: boolean = redisBinary !== undefined
+if (!hasRedis && process.env['FORGE_TEST_NO_SKIP'] === '1') throw new Error('no redis-server is installed')
+
 function findBinary(): string | undefined {
   const named = process.env['FORGE_TEST_REDIS_SERVER']
   return [...(named === undefined ? [] : [named]), 'redis-server', 'valkey-server'].find((name) => {

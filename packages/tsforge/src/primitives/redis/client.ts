@@ -21,6 +21,8 @@ export interface ClientSettings {
   readonly onEvent: (event: RedisConnectionEvent) => void
 }
 
+const renewEveryMs = 5000
+
 /** The facade over a driver. */
 export class RedisClient implements Redis {
   readonly cluster: boolean
@@ -33,6 +35,7 @@ export class RedisClient implements Redis {
   readonly #errors: Counter | undefined
   #lane: Lane | undefined
   #triedOnce = false
+  #renewedAt = Number.NEGATIVE_INFINITY
   #closed = false
   /** Commands of connections that have ended. */
   #sentBefore = 0
@@ -78,7 +81,7 @@ export class RedisClient implements Redis {
         this.#lane = new Lane(wire, {
           clock,
           deadlineMs,
-          onFault: (code) => this.#errors?.add(1, { code }),
+          onFault: (code) => this.#failed(code),
           onStall: () => this.#link.drop(redisErrors.error('redis.timeout')),
         })
       },
@@ -153,6 +156,16 @@ export class RedisClient implements Redis {
     if (this.#closed) throw redisErrors.error('redis.unavailable')
   }
 
+  #failed(code: string): void {
+    this.#errors?.add(1, { code })
+    if (code !== 'redis.read_only') return
+    // After a failover the name may lead to another server by now; the old one keeps its connections open.
+    const now = this.#settings.clock.monotonic()
+    if (now - this.#renewedAt < renewEveryMs) return
+    this.#renewedAt = now
+    this.#link.drop(redisErrors.error('redis.read_only'))
+  }
+
   /** The first connection is under way right after the start: no reason to fail yet. */
   async #whenConnected(args: CommandArguments, options?: CommandOptions): Promise<Reply> {
     if (!this.#triedOnce && !this.#closed) {
@@ -162,9 +175,8 @@ export class RedisClient implements Redis {
     const cause = this.#link.lastFailure
     const fault = redisFault(cause)
     this.#errors?.add(1, { code: fault.code })
-    // A missing package or a refused password is told as such; a connection that was cut is merely not there.
-    throw redisErrors.is(fault, 'redis.timeout') || this.#closed
-      ? redisErrors.error('redis.unavailable', { cause })
-      : fault
+    // A missing package is told as such, a refused password too; a connection that was cut is merely not there.
+    const cut = redisErrors.is(fault, 'redis.timeout') || redisErrors.is(fault, 'redis.read_only')
+    throw cut || this.#closed ? redisErrors.error('redis.unavailable', { cause }) : fault
   }
 }

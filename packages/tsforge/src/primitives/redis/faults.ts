@@ -1,4 +1,4 @@
-import { ForgeError } from '../../kernel/errors.ts'
+import type { ForgeError } from '../../kernel/errors.ts'
 import { redisErrors } from './errors.ts'
 import type { RedisErrorCode } from './errors.ts'
 
@@ -19,7 +19,7 @@ const codes: Readonly<Record<string, RedisErrorCode>> = {
 
 /** What a connection gave, as an error of ours. `stalled`: it was cut because an answer was overdue. */
 export function redisFault(error: unknown, stalled = false): ForgeError {
-  if (error instanceof ForgeError) return error
+  if (redisErrors.is(error)) return error
   const word = serverError(error)
   if (word === undefined) return redisErrors.error(stalled ? 'redis.timeout' : 'redis.unavailable', { cause: error })
   return redisErrors.error(codes[word] ?? 'redis.command', { cause: error })

@@ -1,6 +1,6 @@
 import { field } from '../../kernel/options.ts'
 import type { OptionsSchema, Siblings } from '../../kernel/options.ts'
-import { Secret } from '../../kernel/secret.ts'
+import type { Secret } from '../../kernel/secret.ts'
 
 export interface RedisOptions {
   readonly plaintextAllowed: boolean

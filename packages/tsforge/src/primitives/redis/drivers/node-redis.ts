@@ -1,4 +1,4 @@
-import type { RedisClusterOptions } from 'redis'
+import type * as Package from 'redis'
 import { backoffMs } from '../../../kernel/resilience/index.ts'
 import type { RedisDriver } from '../driver.ts'
 import { redisErrors } from '../errors.ts'
@@ -43,7 +43,7 @@ export function nodeRedis(options: NodeRedisOptions): RedisDriver {
       const redis = await loadRedis()
       if (cluster && settings.use.kind === 'commands')
         return openCluster(
-          () => redis.createCluster(clusterOptions(urls, socket, named) as RedisClusterOptions) as never,
+          () => redis.createCluster(clusterOptions(urls, socket, named) as Package.RedisClusterOptions) as never,
           settings,
         )
       const url = urls[settings.attempt % urls.length]!
@@ -55,11 +55,7 @@ export function nodeRedis(options: NodeRedisOptions): RedisDriver {
 }
 
 /** Nodes that the cluster names have no URL of their own: they get user, password and TLS of the first one. */
-function clusterOptions(
-  urls: readonly string[],
-  socket: { readonly connectTimeout: number },
-  named: object,
-): ClusterOptions {
+function clusterOptions(urls: readonly string[], socket: { readonly connectTimeout: number }, named: object): object {
   const first = new URL(urls[0]!)
   const [username, password] = [first.username, first.password].map(decodeURIComponent)
   return {
@@ -83,7 +79,7 @@ function clusterOptions(
   }
 }
 
-async function loadRedis(): Promise<typeof import('redis')> {
+async function loadRedis(): Promise<typeof Package> {
   try {
     return await import('redis')
   } catch (error) {

@@ -73,7 +73,7 @@ async function listenForInvalidations(
   prefixes: readonly string[],
   onInvalid: (keys: readonly string[] | null) => void,
 ): Promise<void> {
-  client.on('invalidate', (key: unknown) => onInvalid(key === null ? null : [String(key)]))
+  client.on('invalidate', (key: string | Buffer | null) => onInvalid(key === null ? null : [key.toString()]))
   await client.sendCommand(['CLIENT', 'TRACKING', 'OFF'], text)
   await client.sendCommand(
     ['CLIENT', 'TRACKING', 'ON', 'BCAST', ...prefixes.flatMap((prefix) => ['PREFIX', prefix])],
@@ -92,7 +92,8 @@ class ClientWire implements RedisWire {
   }
 
   send(args: CommandArguments, buffers: boolean): Promise<Reply> {
-    return this.#client.sendCommand(args, buffers ? bytes : text) as Promise<Reply>
+    // The settings of a client of ours are right for text, and merging none is a third of the facade's cost.
+    return (buffers ? this.#client.sendCommand(args, bytes) : this.#client.sendCommand(args)) as Promise<Reply>
   }
 
   async subscribe(channel: string, listener: (message: string) => void): Promise<void> {

@@ -1,0 +1,210 @@
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { hasRedis, startRedis } from '../../../testing/redis-server.ts'
+import type { RedisServer } from '../../../testing/redis-server.ts'
+import { startTcpProxy } from '../../../testing/tcp-proxy.ts'
+import type { TcpProxy } from '../../../testing/tcp-proxy.ts'
+import { createRedis } from '../create-redis.ts'
+import type { Redis } from '../redis.ts'
+
+const deadlineMs = 200
+/** What an answer may take beyond the deadline. */
+const graceMs = 50
+
+describe.runIf(hasRedis)('a Redis that breaks', () => {
+  let server: RedisServer
+  let proxy: TcpProxy
+  let redis: Redis
+  const unhandled: unknown[] = []
+  const note = (reason: unknown): void => void unhandled.push(reason)
+
+  beforeEach(async () => {
+    unhandled.length = 0
+    process.on('unhandledRejection', note)
+    server = await startRedis()
+    proxy = await startTcpProxy(server.port)
+    redis = createRedis({ url: `redis://127.0.0.1:${proxy.port}`, deadlineMs, connectMs: 500 })
+    await redis.command(['SET', 'a', '1'])
+  })
+  afterEach(async () => {
+    await redis.close()
+    await proxy[Symbol.asyncDispose]()
+    await server[Symbol.asyncDispose]()
+    process.off('unhandledRejection', note)
+    if (unhandled.length > 0) throw new AggregateError(unhandled, 'rejections that nobody handled')
+  })
+
+  interface Outcome {
+    readonly code: string
+    readonly tookMs: number
+  }
+
+  async function outcome(args: readonly string[] = ['GET', 'a'], options?: { deadlineMs: number }): Promise<Outcome> {
+    const began = performance.now()
+    const code = await redis.command(args, options).then(
+      () => 'ok',
+      (error: { code: string }) => error.code,
+    )
+    return { code, tookMs: performance.now() - began }
+  }
+
+  const recovered = (): Promise<void> =>
+    vi.waitFor(async () => expect((await outcome()).code).toBe('ok'), { timeout: 10_000, interval: 10 })
+
+  it('costs the first callers a deadline and the next ones nothing when the server is stopped', async () => {
+    server.pause()
+    const first = await Promise.all(Array.from({ length: 50 }, () => outcome()))
+    for (const { code, tookMs } of first) {
+      expect(code).toBe('redis.timeout')
+      expect(tookMs).toBeGreaterThan(deadlineMs * 0.8)
+      expect(tookMs).toBeLessThan(deadlineMs + graceMs)
+    }
+    for (const { code, tookMs } of await Promise.all(Array.from({ length: 50 }, () => outcome()))) {
+      expect(code).toBe('redis.unavailable')
+      expect(tookMs).toBeLessThan(graceMs)
+    }
+    // Attempts to connect hang meanwhile: the kernel accepts for the stopped process.
+    await new Promise((done) => setTimeout(done, 700))
+    expect((await outcome()).code).toBe('redis.unavailable')
+    server.resume()
+    await recovered()
+  })
+
+  it('keeps the deadline of a single command without giving the connection up', async () => {
+    proxy.set({ kind: 'slow', delayMs: 60 })
+    const { code, tookMs } = await outcome(['GET', 'a'], { deadlineMs: 30 })
+    expect(code).toBe('redis.timeout')
+    expect(tookMs).toBeLessThan(30 + graceMs)
+    expect((await outcome()).code).toBe('ok')
+    expect(redis.state).toBe('ready')
+  })
+
+  it('waits longer for a command that may take longer, and for what was sent behind it', async () => {
+    const slow = outcome(['EVAL', 'local n = 0 while n < tonumber(ARGV[1]) do n = n + 1 end return n', '0', '1'], {
+      deadlineMs: 5000,
+    })
+    proxy.set({ kind: 'slow', delayMs: 2 * deadlineMs })
+    const behind = outcome(['GET', 'a'], { deadlineMs: 4000 })
+    expect([(await slow).code, (await behind).code]).toEqual(['ok', 'ok'])
+    expect(redis.state).toBe('ready')
+  })
+
+  it('notices a network that swallows everything, and comes back when it does not', async () => {
+    proxy.set({ kind: 'blackhole' })
+    const { code, tookMs } = await outcome()
+    expect(code).toBe('redis.timeout')
+    expect(tookMs).toBeLessThan(deadlineMs + graceMs)
+    expect((await outcome()).code).toBe('redis.unavailable')
+    proxy.set({ kind: 'open' })
+    await recovered()
+  })
+
+  it('fails what is in flight when the network is cut, and refuses at once from then on', async () => {
+    proxy.set({ kind: 'slow', delayMs: 100 })
+    const inFlight = outcome()
+    await new Promise((done) => setTimeout(done, 20))
+    proxy.set({ kind: 'cut' })
+    expect((await inFlight).code).toBe('redis.unavailable')
+    const { code, tookMs } = await outcome()
+    expect(code).toBe('redis.unavailable')
+    expect(tookMs).toBeLessThan(graceMs)
+    proxy.set({ kind: 'open' })
+    await recovered()
+  })
+
+  it('comes back after a crash and a restart, with its scripts and subscriptions', async () => {
+    const heard: string[] = []
+    const states: string[] = []
+    await redis.subscribe(
+      'news',
+      (message) => heard.push(message),
+      (state) => states.push(state),
+    )
+    const keys: string[] = []
+    await redis.track(
+      ['a'],
+      (changed) => keys.push(...(changed ?? ['all'])),
+      (state) => states.push(`track ${state}`),
+    )
+    await server.kill()
+    await vi.waitFor(() => expect(states.toSorted()).toEqual(['lost', 'track lost']))
+    await server.start()
+    await recovered()
+    await vi.waitFor(
+      () => expect(states.toSorted()).toEqual(['lost', 'restored', 'track lost', 'track restored']),
+      5000,
+    )
+    await redis.command(['PUBLISH', 'news', 'back'])
+    await redis.command(['SET', 'a', '2'])
+    await vi.waitFor(() => expect([heard, keys]).toEqual([['back'], ['a']]))
+  })
+
+  it('replaces a subscription that has gone silent', async () => {
+    const heard: string[] = []
+    const states: string[] = []
+    await redis.subscribe(
+      'news',
+      (message) => heard.push(message),
+      (state) => states.push(state),
+    )
+    proxy.set({ kind: 'blackhole' })
+    await vi.waitFor(() => expect(states).toEqual(['lost']), 5000)
+    proxy.set({ kind: 'open' })
+    await vi.waitFor(() => expect(states).toEqual(['lost', 'restored']), 5000)
+    await recovered()
+    await redis.command(['PUBLISH', 'news', 'again'])
+    await vi.waitFor(() => expect(heard).toEqual(['again']))
+  })
+
+  it('subscribes to a server that is away as soon as it is there', async () => {
+    await server.kill()
+    const heard: string[] = []
+    const states: string[] = []
+    await redis.subscribe(
+      'news',
+      (message) => heard.push(message),
+      (state) => states.push(state),
+    )
+    expect(states).toEqual(['lost'])
+    await server.start()
+    await vi.waitFor(() => expect(states).toEqual(['lost', 'restored']), 5000)
+    await server.admin('PUBLISH', 'news', 'first')
+    await vi.waitFor(() => expect(heard).toEqual(['first']))
+  })
+
+  it('says that a replica takes no writes, still reads, and follows a promotion', async () => {
+    await server.admin('REPLICAOF', '127.0.0.1', '1')
+    expect((await outcome(['SET', 'a', '2'])).code).toBe('redis.read_only')
+    await recovered()
+    await server.admin('REPLICAOF', 'NO', 'ONE')
+    expect((await outcome(['SET', 'a', '2'])).code).toBe('ok')
+  })
+
+  it('says that memory is full, still reads, and writes again when there is room', async () => {
+    await server.admin('CONFIG', 'SET', 'maxmemory', '1mb')
+    expect((await outcome(['SET', 'big', 'x'.repeat(2_000_000)])).code).toBe('redis.out_of_memory')
+    const { code } = await outcome(['EVAL', `return redis.call('SET', KEYS[1], 'x')`, '1', 'b'])
+    expect(code).toBe('redis.out_of_memory')
+    expect((await outcome()).code).toBe('ok')
+    await server.admin('CONFIG', 'SET', 'maxmemory', '0')
+    expect((await outcome(['SET', 'a', '2'])).code).toBe('ok')
+  })
+
+  it('starts without a server and finds it later', async () => {
+    await server.kill()
+    const early = createRedis({ url: server.url, deadlineMs })
+    const error = await early.command(['PING']).catch((caught: unknown) => caught)
+    expect(error).toMatchObject({ code: 'redis.unavailable', status: 503 })
+    await server.start()
+    await vi.waitFor(async () => expect(await early.command(['PING'])).toBe('PONG'), 5000)
+    await early.close()
+  })
+
+  it('closes while the server is away, hung, or being connected to', async () => {
+    const hung = createRedis({ url: server.url, deadlineMs })
+    server.pause()
+    await hung.close()
+    await redis.close()
+    expect(redis.state).toBe('closed')
+    server.resume()
+  })
+})
