@@ -55,19 +55,25 @@ export class ExtendedCall implements AroundCall {
     return Array.isArray(value) ? value.join(', ') : value
   }
 
-  addHeader(rawName: string, value: string): void {
-    // Checked here, where the fault is: in the answer it would make even the error message unsendable.
+  addHeader(name: string, value: string): void {
+    const at = this.#place(name, value)
+    const { added } = this
+    added[at + 1] = added[at + 1] === undefined ? value : `${added[at + 1]!}, ${value}`
+  }
+
+  setHeader(name: string, value: string): void {
+    this.added[this.#place(name, value) + 1] = value
+  }
+
+  /** Where the header stands, or will. Checked here, where the fault is: in the answer it would make even the error unsendable. */
+  #place(rawName: string, value: string): number {
     validateHeaderName(rawName)
     validateHeaderValue(rawName, value)
     const name = rawName.toLowerCase()
     if (ownOfExchange.has(name)) throw new TypeError(`a gate cannot add the header "${name}"`)
     const { added } = this
-    for (let at = 0; at < added.length; at += 2) {
-      if (added[at] !== name) continue
-      added[at + 1] = `${added[at + 1]!}, ${value}`
-      return
-    }
-    added.push(name, value)
+    for (let at = 0; at < added.length; at += 2) if (added[at] === name) return at
+    return added.push(name) - 1
   }
 
   onEnd(listener: (status: number) => void): void {

@@ -63,8 +63,9 @@ function envelope(error: ForgeError, message: string, view: FailureView): string
 function problem(error: ForgeError, message: string, view: FailureView): string {
   const { fields, ...meta } = error.meta ?? {}
   return JSON.stringify({
-    type: `urn:tsforge:error:${error.code}`,
-    title: statusText(error.status),
+    ...error.problem?.members,
+    type: error.problem?.type ?? `urn:tsforge:error:${error.code}`,
+    title: error.problem?.title ?? statusText(error.status),
     status: error.status,
     detail: message,
     instance: view.path,

@@ -41,6 +41,8 @@ export interface GateCall {
    * handler sets under the same name is replaced, Vary is added to. Not for Set-Cookie nor for what frames the answer.
    */
   addHeader(name: string, value: string): void
+  /** The same, but in place of the values given before. */
+  setHeader(name: string, value: string): void
   /** Called exactly once when the exchange is over, at once when it is already; 499 when the caller has gone. */
   onEnd(listener: (status: number) => void): void
 }

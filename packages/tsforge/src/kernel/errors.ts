@@ -23,6 +23,15 @@ export interface ErrorDetails {
   readonly retryAfterMs?: number
   /** Extra response headers, e.g. `allow` or `www-authenticate`. */
   readonly headers?: Readonly<Record<string, string>>
+  /** A registered problem type (RFC 9457) in place of our own, for those who ask for problem+json. */
+  readonly problem?: ProblemType
+}
+
+export interface ProblemType {
+  readonly type: string
+  readonly title: string
+  /** Extension members of the type. */
+  readonly members?: Readonly<Record<string, unknown>>
 }
 
 /** The only error that crosses a module's border. Immutable: details are given when it is made. */
@@ -34,6 +43,7 @@ export class ForgeError<Code extends string = string> extends Error {
   readonly meta: Readonly<Record<string, unknown>> | undefined
   readonly retryAfterMs: number | undefined
   readonly headers: Readonly<Record<string, string>> | undefined
+  readonly problem: ProblemType | undefined
 
   constructor(code: Code, spec: ErrorSpec, details: ErrorDetails = {}) {
     super(fill(english(spec.message), details.meta), details.cause === undefined ? undefined : { cause: details.cause })
@@ -43,6 +53,7 @@ export class ForgeError<Code extends string = string> extends Error {
     this.meta = details.meta
     this.retryAfterMs = details.retryAfterMs
     this.headers = details.headers
+    this.problem = details.problem
   }
 }
 

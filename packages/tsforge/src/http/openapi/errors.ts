@@ -48,6 +48,11 @@ export const errorSchemas: Readonly<Record<string, JsonSchema>> = {
       code: { type: 'string' },
       errors: { type: 'array', items: { $ref: '#/components/schemas/FieldFault' } },
       meta: { type: 'object' },
+      'violated-policies': {
+        type: 'array',
+        items: { type: 'string' },
+        description: 'Names of the limits that were exceeded, as in RateLimit-Policy.',
+      },
       request_id: { type: 'string' },
       fix: { type: 'string', description: 'What the caller can do about it.' },
     },

@@ -1,0 +1,457 @@
+import { connect } from 'node:net'
+import { setImmediate as turn } from 'node:timers/promises'
+import { describe, expect, it } from 'vitest'
+import { port } from '../../../kernel/plugin.ts'
+import { route } from '../../../http/index.ts'
+import { Type } from '../../../http/schema.ts'
+import { memory } from '../drivers/memory.ts'
+import type { RatelimitDriver } from '../driver.ts'
+import { defineLimit } from '../policies.ts'
+import type { LimitPlans, PlanNumbers } from '../policies.ts'
+import { lab } from './routes.ts'
+
+type Words = Partial<Parameters<typeof route>[0]>
+const at = (url: string, words: Words = {}) =>
+  route({
+    method: 'GET',
+    url,
+    id: url.slice(1),
+    summary: url,
+    access: 'public',
+    data: Type.Object({ ok: Type.Boolean() }),
+    handler: () => ({ ok: true }),
+    ...(words as object),
+  })
+const asUser = (id: string, tenant?: string) => ({
+  authorization: `Bearer user.${id}${tenant === undefined ? '' : `.${tenant}`}`,
+})
+const tenantA = '0190b0a0-0000-7000-8000-00000000000a'
+const tenantB = '0190b0a0-0000-7000-8000-00000000000b'
+
+/** What answers say about limits. */
+const told = (answer: { statusCode: number; headers: object }) => {
+  const headers = answer.headers as Record<string, string | undefined>
+  return [answer.statusCode, headers['ratelimit-policy'], headers['ratelimit'], headers['retry-after']]
+}
+
+describe('a limit on a route', () => {
+  const burst = defineLimit({ name: 'burst', limit: 3, window: '6s' })
+
+  it('lets its calls through, refuses the next with 429, and lets more through when Retry-After has passed', async () => {
+    const { http, clock } = await lab([at('/a', { rate: 'burst' })], { limits: [burst] })
+    const policy = '"burst";q=3;w=6'
+    expect(told(await http.inject('/a'))).toEqual([200, policy, '"burst";r=2;t=2', undefined])
+    expect(told(await http.inject('/a'))).toEqual([200, policy, '"burst";r=1;t=4', undefined])
+    expect(told(await http.inject('/a'))).toEqual([200, policy, '"burst";r=0;t=6', undefined])
+    const refused = await http.inject('/a')
+    expect(told(refused)).toEqual([429, policy, '"burst";r=0;t=2', '2'])
+    expect(refused.json()).toMatchObject({
+      success: false,
+      error: { code: 'ratelimit.exceeded', meta: { violated_policies: ['burst'] } },
+    })
+    await clock.advance(1999)
+    expect((await http.inject('/a')).statusCode).toBe(429)
+    await clock.advance(1)
+    expect((await http.inject('/a')).statusCode).toBe(200)
+    expect((await http.inject('/a')).statusCode).toBe(429)
+  })
+
+  it('answers the problem type of the draft to those who ask for problems', async () => {
+    const { http } = await lab([at('/a', { rate: 'burst' })], { limits: [burst] })
+    for (let i = 0; i < 3; i++) await http.inject('/a')
+    const headers = { accept: 'application/problem+json, application/json' }
+    const refused = await http.inject({ url: '/a', headers })
+    expect(refused.headers['content-type']).toBe('application/problem+json')
+    expect(refused.json()).toMatchObject({
+      type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+      title: 'Quota Exceeded',
+      status: 429,
+      code: 'ratelimit.exceeded',
+      'violated-policies': ['burst'],
+    })
+    expect(
+      http.validateAnswer({ method: 'GET', url: '/a', status: 429, headers: refused.headers, body: refused.body }),
+    ).toEqual([])
+  })
+
+  it('rounds what it tells so that nobody comes too early', async () => {
+    const odd = defineLimit({ name: 'odd', limit: 1, window: 2100 })
+    const { http } = await lab([at('/a', { rate: 'odd' })], { limits: [odd] })
+    await http.inject('/a')
+    expect(told(await http.inject('/a'))).toEqual([429, '"odd";q=1', '"odd";r=0;t=3', '3'])
+  })
+
+  it('spends what a call costs, by the route, by the policy or by the call', async () => {
+    const byCall = defineLimit({
+      name: 'bulk',
+      limit: 10,
+      window: '10s',
+      cost: (call) => Number(call.header('x-rows')),
+    })
+    const fixed = defineLimit({ name: 'fixed', limit: 10, window: '10s', cost: 4 })
+    const { http } = await lab(
+      [at('/a', { rate: 'burst', cost: 2 }), at('/b', { rate: 'bulk' }), at('/c', { rate: 'fixed', cost: 9 })],
+      { limits: [burst, byCall, fixed] },
+    )
+    expect((await http.inject('/a')).headers['ratelimit']).toBe('"burst";r=1;t=4')
+    expect((await http.inject('/a')).statusCode).toBe(429)
+    expect((await http.inject({ url: '/b', headers: { 'x-rows': '7' } })).headers['ratelimit']).toBe('"bulk";r=3;t=7')
+    const beyond = await http.inject({ url: '/b', headers: { 'x-rows': '11' } })
+    expect([beyond.statusCode, beyond.json().error.code]).toEqual([400, 'ratelimit.cost_invalid'])
+    expect((await http.inject({ url: '/b' })).statusCode).toBe(400)
+    expect((await http.inject('/c')).headers['ratelimit']).toBe('"fixed";r=6;t=4')
+  })
+
+  it('sends the headers of before the draft when told to', async () => {
+    const { http } = await lab([at('/a', { rate: 'burst' })], { limits: [burst] }, { options: { legacyHeaders: true } })
+    for (let i = 0; i < 3; i++) await http.inject('/a')
+    const { headers } = await http.inject('/a')
+    expect(headers).toMatchObject({ 'x-ratelimit-limit': '3', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': '2' })
+    const { http: without } = await lab([at('/a', { rate: 'burst' })], { limits: [burst] })
+    expect((await without.inject('/a')).headers).not.toHaveProperty('x-ratelimit-limit')
+  })
+
+  it('stands in the document with its code and headers', async () => {
+    const { http } = await lab([at('/a', { rate: 'burst' }), at('/free', { rate: false })], { limits: [burst] })
+    const { paths } = http.document() as never as {
+      paths: Record<string, { get: { responses: Record<string, { headers: object; content: object }> } }>
+    }
+    const limited = paths['/a']!.get.responses
+    expect(limited['200']!.headers).toMatchObject({ RateLimit: {}, 'RateLimit-Policy': {} })
+    expect(limited['429']!.headers).toMatchObject({ RateLimit: {}, 'Retry-After': {} })
+    expect(JSON.stringify(limited['429'])).toContain('ratelimit.exceeded')
+    expect(paths['/free']!.get.responses).not.toHaveProperty('429')
+  })
+})
+
+describe('the limits of the whole API', () => {
+  it('count every route by network before authentication, and by user behind it, but never health routes', async () => {
+    const routes = [
+      at('/public'),
+      at('/private', { access: 'authenticated', tenant: 'none' }),
+      at('/healthz', { vital: true }),
+      at('/free', { rate: false }),
+    ]
+    const { http } = await lab(routes, {}, { options: { perIp: 5, perUser: 2 } })
+    expect(told(await http.inject('/public'))[2]).toBe('"ip";r=4;t=12')
+    const ada = await http.inject({ url: '/private', headers: asUser('ada') })
+    expect(told(ada).slice(0, 3)).toEqual([200, '"ip";q=5;w=60, "user";q=2;w=60', '"ip";r=3;t=24, "user";r=1;t=30'])
+    await http.inject({ url: '/private', headers: asUser('ada') })
+    const over = await http.inject({ url: '/private', headers: asUser('ada') })
+    expect(told(over)).toEqual([429, '"ip";q=5;w=60, "user";q=2;w=60', '"user";r=0;t=30', '30'])
+    // A stranger with no valid credentials spends of the network all the same, and is refused before anybody looks.
+    expect((await http.inject('/private')).statusCode).toBe(401)
+    expect((await http.inject('/private')).statusCode).toBe(429)
+    expect((await http.inject({ url: '/private', headers: asUser('bob') })).statusCode).toBe(429)
+    for (let i = 0; i < 10; i++) {
+      expect(told(await http.inject('/healthz'))).toEqual([200, undefined, undefined, undefined])
+      expect((await http.inject('/free')).statusCode).toBe(200)
+    }
+  })
+
+  it('count networks, not addresses, and know each caller behind trusted proxies', async () => {
+    const { http } = await lab([at('/a')], {}, { options: { perIp: 1 }, http: { trustedProxies: ['127.0.0.1'] } })
+    const from = async (address: string) =>
+      (await http.inject({ url: '/a', headers: { 'x-forwarded-for': address } })).statusCode
+    expect(await from('2001:db8::1')).toBe(200)
+    expect(await from('2001:db8::2')).toBe(429)
+    expect(await from('2001:db8:0:1::2')).toBe(200)
+    expect(await from('192.0.2.1')).toBe(200)
+    expect(await from('::ffff:192.0.2.1')).toBe(429)
+    expect(await from('198.51.100.1, 192.0.2.1')).toBe(429)
+    expect(await from('192.0.2.2')).toBe(200)
+  })
+
+  it('cannot be escaped by headers of the caller', async () => {
+    const { http } = await lab([at('/a')], {}, { options: { perIp: 1 } })
+    await http.inject('/a')
+    for (const name of ['x-forwarded-for', 'x-real-ip', 'forwarded', 'cf-connecting-ip', 'true-client-ip'])
+      expect((await http.inject({ url: '/a', headers: { [name]: '192.0.2.9' } })).statusCode).toBe(429)
+  })
+
+  it('give way to a named limit that counts by the same key, and stay where it counts by another', async () => {
+    const wide = defineLimit({ name: 'wide', limit: 100, window: '1m' })
+    const few = defineLimit({ name: 'few', key: 'user', limit: 1, window: '1m' })
+    const routes = [at('/wide', { rate: 'wide' }), at('/few', { rate: 'few', access: 'authenticated', tenant: 'none' })]
+    const { http } = await lab(routes, { limits: [wide, few] }, { options: { perIp: 5, perUser: 5 } })
+    expect((await http.inject('/wide')).headers['ratelimit-policy']).toBe('"wide";q=100;w=60')
+    const both = await http.inject({ url: '/few', headers: asUser('ada') })
+    expect(both.headers['ratelimit-policy']).toBe('"ip";q=5;w=60, "few";q=1;w=60')
+  })
+
+  it('can be chosen, and turned off', async () => {
+    const tenant = defineLimit({ name: 'tenant', key: 'tenant', limit: 1, window: '1m' })
+    const routes = [at('/a', { access: 'authenticated' })]
+    const { http } = await lab(routes, { limits: [tenant], api: ['tenant'] })
+    const { headers } = await http.inject({ url: '/a', headers: asUser('ada', tenantA) })
+    expect(headers['ratelimit-policy']).toBe('"tenant";q=1;w=60')
+    expect((await http.inject({ url: '/a', headers: asUser('bob', tenantA) })).statusCode).toBe(429)
+    expect((await http.inject({ url: '/a', headers: asUser('bob', tenantB) })).statusCode).toBe(200)
+    expect((await http.inject({ url: '/a', headers: asUser('bob') })).headers).not.toHaveProperty('ratelimit-policy')
+    const off = await lab(routes, {}, { options: { enforced: false, perIp: 1 } })
+    for (let i = 0; i < 5; i++)
+      expect((await off.http.inject({ url: '/a', headers: asUser('a') })).statusCode).toBe(200)
+  })
+})
+
+describe('several limits on one route', () => {
+  const second = defineLimit({ name: 'second', key: 'user', limit: 2, window: '1s' })
+  const hour = defineLimit({ name: 'hour', key: 'user', limit: 3, window: '1h' })
+  const routes = [at('/a', { rate: ['hour', 'second'], access: 'authenticated', tenant: 'none' })]
+
+  it('are all told, and a call that one refuses costs the others nothing', async () => {
+    const { http, clock } = await lab(routes, { limits: [second, hour], api: [] })
+    const call = () => http.inject({ url: '/a', headers: asUser('ada') })
+    const first = await call()
+    expect(first.headers['ratelimit-policy']).toBe('"hour";q=3;w=3600, "second";q=2;w=1')
+    expect(first.headers['ratelimit']).toBe('"hour";r=2;t=1200, "second";r=1;t=1')
+    await call()
+    for (let i = 0; i < 5; i++) expect(told(await call())).toEqual([429, '"second";q=2;w=1', '"second";r=0;t=1', '1'])
+    await clock.advance(1000)
+    expect((await call()).headers['ratelimit']).toContain('"hour";r=0')
+    const refused = await call()
+    expect(told(refused)[2]).toMatch(/^"hour";r=0;t=\d+$/)
+    expect(refused.headers['retry-after']).toBe(/t=(\d+)/.exec(String(refused.headers['ratelimit']))![1])
+  })
+
+  it('on a store behind a network are asked scarcest first', async () => {
+    const asked: string[] = []
+    const { http } = await lab(routes, {
+      limits: [second, hour],
+      api: [],
+      driver: distant({ take: (name) => asked.push(name) }),
+    })
+    await http.inject({ url: '/a', headers: asUser('ada') })
+    expect(asked).toEqual(['hour', 'second'])
+  })
+})
+
+describe('a limit of calls at the same time', () => {
+  const two = defineLimit({ name: 'exports', key: 'tenant', concurrent: 2 })
+  const gate = () => Promise.withResolvers<void>()
+
+  it('frees its place when a call ends, however it ends', async () => {
+    let pause = gate()
+    let fail = false
+    const slow = at('/slow', {
+      rate: 'exports',
+      access: 'authenticated',
+      handler: (async () => {
+        await pause.promise
+        if (fail) throw new Error('broken')
+        return { ok: true }
+      }) as never,
+    })
+    const { http, clock } = await lab([slow], { limits: [two], api: [] }, { http: { requestTimeoutMs: 5000 } })
+    const call = (tenant = tenantA) => http.inject({ url: '/slow', headers: asUser('ada', tenant) })
+    const first = call()
+    const other = call()
+    await turn()
+    const third = await call()
+    expect(told(third)).toEqual([429, '"exports";q=2;qu="concurrent-requests"', '"exports";r=0;t=1', '1'])
+    expect(third.json().error.code).toBe('ratelimit.too_many_at_once')
+    const elsewhere = call(tenantB)
+    pause.resolve()
+    expect((await Promise.all([first, other, elsewhere])).map(({ statusCode }) => statusCode)).toEqual([200, 200, 200])
+    expect((await first).headers['ratelimit']).toBe('"exports";r=1')
+
+    fail = true
+    expect((await call()).statusCode).toBe(500)
+    fail = false
+    pause = gate()
+    const late = [call(), call()]
+    await turn()
+    await clock.advance(5000)
+    expect((await Promise.all(late)).map(({ statusCode }) => statusCode)).toEqual([503, 503])
+    pause.resolve()
+    expect((await Promise.all([call(), call()])).map(({ statusCode }) => statusCode)).toEqual([200, 200])
+  })
+
+  it('frees its place when the caller hangs up', async () => {
+    const reached = gate()
+    const pause = gate()
+    const one = defineLimit({ name: 'one', concurrent: 1 })
+    let calls = 0
+    const slow = at('/slow', {
+      rate: 'one',
+      handler: (async ({ signal }: { signal: AbortSignal }) => {
+        if (++calls > 1) return { ok: true }
+        signal.addEventListener('abort', () => pause.resolve())
+        reached.resolve()
+        await pause.promise
+        return { ok: true }
+      }) as never,
+    })
+    const { http } = await lab([slow], { limits: [one], api: [] })
+    const origin = new URL(await http.listen({ host: '127.0.0.1', port: 0 }))
+    const socket = connect(Number(origin.port), origin.hostname)
+    socket.write('GET /slow HTTP/1.1\r\nHost: a\r\n\r\n')
+    await reached.promise
+    expect((await http.inject('/slow')).statusCode).toBe(429)
+    socket.destroy()
+    await pause.promise
+    await turn()
+    expect((await http.inject('/slow')).statusCode).toBe(200)
+  })
+
+  it('gives its place back when a rate on the same route refuses', async () => {
+    const rate = defineLimit({ name: 'rate', key: 'tenant', limit: 1, window: '1m' })
+    const one = defineLimit({ name: 'one', key: 'tenant', concurrent: 1 })
+    const { http, clock } = await lab([at('/a', { rate: ['one', 'rate'], access: 'authenticated' })], {
+      limits: [one, rate],
+      api: [],
+    })
+    const call = async () => (await http.inject({ url: '/a', headers: asUser('ada', tenantA) })).statusCode
+    expect([await call(), await call(), await call()]).toEqual([200, 429, 429])
+    await clock.advance(60_000)
+    expect(await call()).toBe(200)
+  })
+})
+
+describe('limits by plan', () => {
+  const free: PlanNumbers = { limit: 1, window: '1m' }
+  const pro: PlanNumbers = { limit: 3, window: '1m' }
+  const planOf = ({ tenantId }: { tenantId: string | null }) => (tenantId === tenantA ? pro : free)
+  const routes = [at('/a', { rate: 'api', access: 'authenticated' })]
+  const spec = { name: 'api', key: 'tenant', limit: 2, window: '1m' } as const
+  const until429 = async (http: Awaited<ReturnType<typeof lab>>['http'], tenant: string) => {
+    for (let n = 0; ; n++)
+      if ((await http.inject({ url: '/a', headers: asUser('ada', tenant) })).statusCode === 429) return n
+  }
+
+  it('take the numbers of the plan, told at once or later, and tell them', async () => {
+    for (const perPlan of [planOf, async (call: { tenantId: string | null }) => planOf(call)]) {
+      const { http } = await lab(routes, { limits: [defineLimit({ ...spec, perPlan })], api: [] })
+      const { headers } = await http.inject({ url: '/a', headers: asUser('ada', tenantA) })
+      expect([headers['ratelimit-policy'], headers['ratelimit']]).toEqual(['"api";q=3;w=60', '"api";r=2;t=20'])
+      expect(await until429(http, tenantA)).toBe(2)
+      expect(await until429(http, tenantB)).toBe(1)
+    }
+  })
+
+  it('take them from a port', async () => {
+    const plans: LimitPlans = { numbersOf: (policy, call) => (policy === 'api' ? planOf(call) : undefined) }
+    const given = { limits: [defineLimit({ ...spec, perPlan: true })], api: [], plans: port<LimitPlans>('plans') }
+    const { http } = await lab(routes, given, { plans })
+    expect(await until429(http, tenantA)).toBe(3)
+    await expect(lab(routes, { limits: [defineLimit({ ...spec, perPlan: true })] })).rejects.toThrow('names no port')
+  })
+
+  it('follow a change of plan at the next call, and fall back to their own numbers when no plan can be told', async () => {
+    let plan: (() => PlanNumbers | undefined) | (() => Promise<PlanNumbers>) = () => free
+    const { http, metrics, warned } = await lab(routes, {
+      limits: [defineLimit({ ...spec, perPlan: () => plan() })],
+      api: [],
+    })
+    expect(await until429(http, tenantA)).toBe(1)
+    plan = () => ({ ...pro })
+    expect(await until429(http, tenantA)).toBe(3)
+    plan = () => undefined
+    expect(await until429(http, tenantB)).toBe(2)
+    plan = () => Promise.reject(new Error('down'))
+    expect(await until429(http, tenantB)).toBe(0)
+    plan = () => ({ limit: -1, window: '1m' })
+    expect(await until429(http, tenantB)).toBe(0)
+    expect(metrics()).toContain('forge_ratelimit_plan_faults_total{limit="api"} 2')
+    expect(warned).toHaveLength(2)
+  })
+})
+
+/** A store that answers later. */
+function distant(hooks: { take?: (name: string) => unknown; broken?: boolean } = {}): RatelimitDriver {
+  const store = memory()
+  return {
+    name: 'distant',
+    capabilities: { shared: true, synchronous: false },
+    take: async (rule, key, cost) => {
+      hooks.take?.(rule.name)
+      await turn()
+      if (hooks.broken === true) throw new Error('the store is at 10.0.0.7')
+      return store.take(rule, key, cost)
+    },
+    peek: async (rule, key) => store.peek(rule, key),
+    reset: async (rule, key) => store.reset(rule, key),
+    acquire: async (rule, key, holder) => {
+      await turn()
+      if (hooks.broken === true) throw new Error('the store is at 10.0.0.7')
+      return store.acquire(rule, key, holder)
+    },
+    renew: async (rule, places) => store.renew(rule, places),
+    release: async (rule, key, holder) => store.release(rule, key, holder),
+    close: () => store.close(),
+  }
+}
+
+describe('while the store is lost', () => {
+  const routes = [at('/a', { rate: 'x' })]
+  const on = (whenLost: 'open' | 'closed' | 'local') =>
+    lab(routes, {
+      limits: [defineLimit({ name: 'x', limit: 2, window: '1m', whenLost })],
+      driver: distant({ broken: true }),
+    })
+
+  it('an open limit lets everything through and claims nothing', async () => {
+    const { http, metrics } = await on('open')
+    for (let i = 0; i < 5; i++)
+      expect(told(await http.inject('/a'))).toEqual([200, '"x";q=2;w=60', undefined, undefined])
+    expect(metrics()).toContain('forge_ratelimit_lost_total{limit="x",policy="open"} 5')
+  })
+
+  it('a closed one refuses with 503 and the problem type for it', async () => {
+    const { http } = await on('closed')
+    const refused = await http.inject({ url: '/a', headers: { accept: 'application/problem+json' } })
+    expect(told(refused)).toEqual([503, '"x";q=2;w=60', '"x";r=0;t=1', '1'])
+    expect(refused.json()).toMatchObject({
+      type: 'https://iana.org/assignments/http-problem-types#temporary-reduced-capacity',
+      code: 'ratelimit.unavailable',
+      'violated-policies': ['x'],
+    })
+    expect(refused.body).not.toContain('10.0.0.7')
+  })
+
+  it('a local one counts in this process', async () => {
+    const { http } = await on('local')
+    const codes = []
+    for (let i = 0; i < 4; i++) codes.push((await http.inject('/a')).statusCode)
+    expect(codes).toEqual([200, 200, 429, 429])
+  })
+})
+
+describe('limits that make no sense', () => {
+  const refuses = (words: Words, message: RegExp, given: Parameters<typeof lab>[1] = {}) =>
+    expect(lab([at('/a', words)], given)).rejects.toThrow(message)
+
+  it('stop the start, with the name and the fault', async () => {
+    await refuses({ rate: 'nobody' }, /GET \/a: .*"nobody".*no limit has this name; there are .*login/s)
+    await refuses({ rate: 'u' }, /the route is public/, {
+      limits: [defineLimit({ name: 'u', key: 'user', limit: 1, window: '1s' })],
+    })
+    await refuses({ rate: 'x', cost: 3 }, /a call costs 3/, {
+      limits: [defineLimit({ name: 'x', limit: 2, window: '1s' })],
+    })
+    const x = defineLimit({ name: 'x', limit: 2, window: '1s' })
+    await refuses({}, /two limits have this name/, { limits: [x, defineLimit({ name: 'x', limit: 3, window: '1s' })] })
+    await refuses({}, /nobody declares it/, { api: ['nobody'] })
+    const bad = [
+      { name: 'Bad', limit: 1, window: '1s' },
+      { name: 'x', limit: 0, window: '1s' },
+      { name: 'x', limit: 1, window: 'soon' },
+      { name: 'x', limit: 1, window: '1s', cost: 2 },
+      { name: 'x', limit: 1, window: '1s', key: 'cookie' },
+      { name: 'x', limit: 1, window: '1s', key: 'ip', phase: 'admitted' },
+      { name: 'x', concurrent: 0 },
+    ]
+    for (const spec of bad) expect(() => defineLimit(spec as never)).toThrow(/limit "/)
+  })
+
+  it('a limit of the name of a standard one takes its place', async () => {
+    const { http } = await lab([at('/a', { rate: 'login' }), at('/b')], {
+      limits: [
+        defineLimit({ name: 'login', limit: 1, window: '1m' }),
+        defineLimit({ name: 'ip', limit: 7, window: '1m' }),
+      ],
+    })
+    expect((await http.inject('/a')).headers['ratelimit-policy']).toBe('"login";q=1;w=60')
+    expect((await http.inject('/b')).headers['ratelimit-policy']).toBe('"ip";q=7;w=60')
+  })
+})
