@@ -5,8 +5,8 @@ import type { Claim, IdempotencyDriver, NewClaim } from '../driver.ts'
 // One hash for each id: t(oken), r(equest), l(ease until), a(nswer). Times are the server's own, in milliseconds.
 const now = `local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)`
-const put = `redis.call('DEL', KEYS[1])
-redis.call('HSET', KEYS[1], 't', ARGV[1], 'r', ARGV[2], 'l', now + ARGV[3])
+// The first write of a script decides whether a full server refuses it: it must be this one.
+const put = `redis.call('HSET', KEYS[1], 't', ARGV[1], 'r', ARGV[2], 'l', now + ARGV[3])
 redis.call('PEXPIRE', KEYS[1], ARGV[4])`
 
 const claim = defineScript(

@@ -25,7 +25,6 @@ export function notes(state: Notes): Feature {
     state.runs.push(text)
     await state.gates.get(text)
     const n = state.runs.length
-    if (text === 'conflict') throw httpErrors.error('http.precondition_failed' as never)
     if (text === 'missing') throw httpErrors.error('http.not_found')
     if (text === 'denied') throw httpErrors.error('access.denied')
     if (text === 'busy') throw httpErrors.error('http.overloaded', { retryAfterMs: 1_000 })
