@@ -51,13 +51,13 @@ export function clientAddress(req: IncomingMessage, trusted: TrustedProxies): st
   return address
 }
 
-function contains(blocks: BlockList, address: string): boolean {
+export function contains(blocks: BlockList, address: string): boolean {
   const family = isIP(address)
   return family !== 0 && blocks.check(address, family === 4 ? 'ipv4' : 'ipv6')
 }
 
 /** IPv4 inside IPv6 (`::ffff:10.0.0.1`, how a dual-stack socket shows it) as plain IPv4. */
-function plain(address: string): string {
+export function plain(address: string): string {
   return address.startsWith('::ffff:') && isIPv4(address.slice(7)) ? address.slice(7) : address
 }
 

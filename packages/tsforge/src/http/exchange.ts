@@ -75,6 +75,8 @@ export class Exchange implements Expiring {
       typeof traceparent === 'string' ? parseTraceparent(traceparent) : undefined,
     )
     this.ip = clientAddress(req, site.trusted)
+    const forwarded = headers['x-forwarded-for']
+    if (forwarded !== undefined) site.proxies.look(req, forwarded, this.ip)
     this.wanted = headers.accept === undefined ? anything : parseAccept(headers.accept)
     this.hasBody = announcesBody(req)
     site.meters.inFlight++

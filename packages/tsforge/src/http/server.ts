@@ -23,6 +23,7 @@ import type { OpenApiDocument } from './openapi/document.ts'
 import { parserErrors, refuse } from './parser-errors.ts'
 import { pipeline } from './pipeline.ts'
 import { Pressure } from './pressure.ts'
+import { ProxyWatch } from './proxy-watch.ts'
 import { isRequestId, newRequestId } from './request-id.ts'
 import type { Route } from './route.ts'
 import { routerOptions } from './router-options.ts'
@@ -242,6 +243,7 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
   const i18n = settings.i18n ?? createI18n()
   const { isDraining } = settings
   const authenticators = settings.authenticators ?? []
+  const trusted = parseTrustedProxies(options.trustedProxies)
   return {
     app,
     options,
@@ -249,7 +251,8 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
     log: settings.log,
     sink: settings.sink,
     cors: createCors(options),
-    trusted: parseTrustedProxies(options.trustedProxies),
+    trusted,
+    proxies: new ProxyWatch(trusted, settings.log, settings.metrics),
     pressure: new Pressure(options),
     deadlines: new Deadlines(clock),
     meters: new Meters(settings.metrics),

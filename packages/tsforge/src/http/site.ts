@@ -20,6 +20,7 @@ import type {
 import type { Meters } from './meters.ts'
 import type { HttpOptions } from './options.ts'
 import type { Pressure } from './pressure.ts'
+import type { ProxyWatch } from './proxy-watch.ts'
 import type { HeaderList } from './security-headers.ts'
 
 /** One way to sign in, with its words for the OpenAPI document. */
@@ -64,6 +65,7 @@ export interface Site {
   readonly clock: Clock
   readonly cors: Cors
   readonly trusted: TrustedProxies
+  readonly proxies: ProxyWatch
   readonly pressure: Pressure
   readonly deadlines: Deadlines
   readonly meters: Meters

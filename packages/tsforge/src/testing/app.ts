@@ -60,7 +60,8 @@ export async function createTestApp(input: TestAppInput): Promise<TestApp> {
   const config = input.config ?? { name: 'test', features: [] }
   const settings = { NODE_ENV: 'test', FORGE_SECRET: randomUUID() + randomUUID() }
   const parts = await arrange([...config.features, ...features])
-  const env = { ...settings, ...(parts.some(({ name }) => name === 'accounts') && fastHashing), ...input.env }
+  const has = (feature: string): boolean => parts.some(({ name }) => name === feature)
+  const env = { ...settings, ...(has('accounts') && fastHashing), ...(has('ratelimit') && unlimited), ...input.env }
   const needsDb = parts.some(({ provides }) => provides?.name === dbPort.name)
   const storage = needsDb
     ? await openStorage(
@@ -91,6 +92,9 @@ const fastHashing: Env = {
   FORGE_ACCOUNTS_HASH_PASSES: '1',
   FORGE_ACCOUNTS_HASH_LANES: '1',
 }
+
+/** All callers of a test come from one address, within a moment; tests of limits turn this back on. */
+const unlimited: Env = { FORGE_RATELIMIT_ENFORCED: 'false' }
 
 function assemble(app: App, clock: FakeClock, logged: readonly Record<string, unknown>[], storage: Storage): TestApp {
   const client = createClient(app)
