@@ -73,7 +73,7 @@ export class Admission {
       return undefined
     }
     if (verdict.error === undefined) return verdict.taken
-    tellStandings(call, quota, verdict.standings, verdict.at)
+    tellStandings(call, quota, verdict.standings, verdict.at, verdict.waits)
     throw verdict.error
   }
 
@@ -88,8 +88,14 @@ export class Admission {
   }
 }
 
-function tellStandings(call: Admitted, quota: string, standings: readonly QuotaStanding[], at: string): void {
-  const headers = headersOf(quota, standings, Date.parse(at))
+function tellStandings(
+  call: Admitted,
+  quota: string,
+  standings: readonly QuotaStanding[],
+  at: string,
+  waits?: readonly (number | undefined)[],
+): void {
+  const headers = headersOf(quota, standings, Date.parse(at), waits)
   if (headers === undefined) return
   call.addHeader('ratelimit-policy', headers.policy)
   call.addHeader('ratelimit', headers.state)

@@ -23,8 +23,7 @@ import type {
   Taken,
   TenantPlan,
 } from './quota.ts'
-import { refuses, standingOf, waitOf } from './standing.ts'
-import type { RawStanding } from './standing.ts'
+import { policyName, standingOf, waitOf } from './standing.ts'
 
 /** Most units of one take. */
 export const maxCost = 1_000_000_000_000
@@ -251,9 +250,9 @@ export class StoredQuota implements Quota {
     const { at, plan } = answer
     const standings = answer.windows.map((window) => standingOf(window, answer.total))
     this.#count(quota, granted ? 'granted' : 'refused')
-    return granted
-      ? { taken: { subject, quota, cost, plan, standings, at }, error: undefined }
-      : { error: exceeded(quota, cost, answer), taken: undefined, standings, at }
+    if (granted) return { taken: { subject, quota, cost, plan, standings, at }, error: undefined }
+    const waits = answer.windows.map((window) => waitOf(window, answer.total, cost, Date.parse(at)))
+    return { error: exceeded(quota, cost, answer, standings, waits), taken: undefined, standings, waits, at }
   }
 
   #count(quota: string, result: 'granted' | 'refused'): void {
@@ -267,6 +266,8 @@ type Verdict =
       readonly taken: undefined
       readonly error: ForgeError<QuotaErrorCode>
       readonly standings: readonly QuotaStanding[]
+      /** Of each that refuses: milliseconds until it would not. */
+      readonly waits: readonly (number | undefined)[]
       readonly at: string
     }
 
@@ -294,24 +295,30 @@ function publish({ tenantId }: Account, quota: string, { events }: Counted): voi
     })
 }
 
-function exceeded(quota: string, cost: number, { windows, total, plan, at }: Counted): ForgeError<QuotaErrorCode> {
-  const now = Date.parse(at)
-  const full = windows.filter((window) => refuses(window, total, cost))
-  const waits = full.map((window) => waitOf(window, total, cost, now))
-  const longest = waits.includes(undefined) ? undefined : Math.max(...(waits as number[]))
-  const violated = full.map((window: RawStanding) => {
-    const { per, each, limit, used, resetsAt } = standingOf(window, total)
-    return { per, each, limit, used, resets_at: resetsAt.toISOString() }
+/** `waits`: of each window that refuses, milliseconds until it would not; infinite when it always will. */
+function exceeded(
+  quota: string,
+  cost: number,
+  { plan, at }: Counted,
+  standings: readonly QuotaStanding[],
+  waits: readonly (number | undefined)[],
+): ForgeError<QuotaErrorCode> {
+  const full = standings.filter((_, n) => waits[n] !== undefined)
+  const violated = full.map(({ per, each, limit, used, resetsAt }) => ({ per, each, limit, used, resets_at: resetsAt }))
+  const longest = Math.max(...waits.map((wait) => wait ?? 0))
+  // No time brings what is larger than the limit itself.
+  const comes = Number.isFinite(longest)
+  const meta = { quota, plan, cost, violated, ...(comes && { resets_at: new Date(Date.parse(at) + longest) }) }
+  const policies = full.map((standing) => policyName(quota, standing))
+  return quotaErrors.error('quota.exceeded', {
+    meta,
+    ...(comes && { retryAfterMs: longest }),
+    problem: {
+      type: 'https://iana.org/assignments/http-problem-types#quota-exceeded',
+      title: 'Request cannot be satisfied as assigned quota has been exceeded',
+      members: { 'violated-policies': policies },
+    },
   })
-  const meta = {
-    quota,
-    plan,
-    cost,
-    violated,
-    // No time brings back what is larger than the limit itself.
-    ...(longest !== undefined && { resets_at: new Date(now + longest).toISOString() }),
-  }
-  return quotaErrors.error('quota.exceeded', { meta, ...(longest !== undefined && { retryAfterMs: longest }) })
 }
 
 function planUnknown(plan: string): ForgeError<QuotaErrorCode> {

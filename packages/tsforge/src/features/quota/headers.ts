@@ -1,4 +1,5 @@
 import type { QuotaStanding } from './quota.ts'
+import { policyName } from './standing.ts'
 
 const seconds = { minute: 60, hour: 3600, day: 86_400 } as const
 
@@ -8,16 +9,27 @@ export interface QuotaHeaders {
   readonly state: string
 }
 
-/** Names are `a-z 0-9 . _ -` and need no escapes. `undefined` when nothing bounds the caller. */
-export function headersOf(quota: string, standings: readonly QuotaStanding[], now: number): QuotaHeaders | undefined {
+/**
+ * `undefined` when nothing bounds the caller. `waits`: of limits that refuse, milliseconds until they would not: the time
+ * that their state holds, so that Retry-After is never earlier.
+ */
+export function headersOf(
+  quota: string,
+  standings: readonly QuotaStanding[],
+  now: number,
+  waits: readonly (number | undefined)[] = [],
+): QuotaHeaders | undefined {
   const policies: string[] = []
   const states: string[] = []
-  for (const { per, each, limit, remaining, soft, startsAt, resetsAt } of standings) {
+  for (const [n, standing] of standings.entries()) {
+    const { per, limit, remaining, soft, startsAt, resetsAt } = standing
     if (limit === null || soft) continue
-    const name = `"${quota}-${each === 'tenant' ? per : `key-${per}`}"`
+    const name = `"${policyName(quota, standing)}"`
     const length = per === 'month' ? (resetsAt.getTime() - startsAt.getTime()) / 1000 : seconds[per]
+    const wait = waits[n]
+    const ms = wait !== undefined && Number.isFinite(wait) ? wait : resetsAt.getTime() - now
     policies.push(`${name};q=${limit};w=${length}`)
-    states.push(`${name};r=${remaining ?? 0};t=${Math.max(0, Math.ceil((resetsAt.getTime() - now) / 1000))}`)
+    states.push(`${name};r=${remaining ?? 0};t=${Math.max(1, Math.ceil(ms / 1000))}`)
   }
   return policies.length === 0 ? undefined : { policy: policies.join(', '), state: states.join(', ') }
 }

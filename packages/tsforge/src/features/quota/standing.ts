@@ -37,24 +37,25 @@ export function slides(per: Per): boolean {
   return per === 'minute' || per === 'hour'
 }
 
-/** Whether the window, once `taken` is gone, refuses `cost`. */
-export function refuses(raw: RawStanding, taken: number, cost: number): boolean {
-  return raw.hard && raw.allowed !== null && raw.used + raw.carried + taken + cost > raw.allowed
+/** The name of a limit in headers; of characters that need no escape there. */
+export function policyName(quota: string, { per, each }: Pick<QuotaStanding, 'per' | 'each'>): string {
+  return `${quota}-${each === 'tenant' ? per : `key-${per}`}`
 }
 
 /**
- * Milliseconds from `now` until the window would let `cost` pass if nobody else takes; `undefined` when it never will.
- * Sliding: what was used before counts less with every moment, first that of the last period, then that of this one.
+ * `undefined` when the window, once `taken` is gone, would let `cost` pass. Else milliseconds from `now` until it would if
+ * nobody else takes; infinite when the limit itself is too small. Sliding: what was used before counts less with every
+ * moment, first that of the last period, then that of this one.
  */
 export function waitOf(raw: RawStanding, taken: number, cost: number, now: number): number | undefined {
-  if (raw.allowed === null) return 0
+  const current = raw.used + taken
+  if (!raw.hard || raw.allowed === null || current + raw.carried + cost <= raw.allowed) return undefined
   const room = raw.allowed - cost
-  if (room < 0) return undefined
+  if (room < 0) return Number.POSITIVE_INFINITY
   const starts = Date.parse(raw.starts_at)
   const ends = Date.parse(raw.ends_at)
   if (!slides(raw.per)) return Math.max(1, ends - now)
   const length = ends - starts
-  const current = raw.used + taken
   const at =
     current <= room ? ends - ((room - current) / raw.previous) * length : ends + length - (room / current) * length
   return Math.max(1, Math.ceil(at - now))
