@@ -3,11 +3,11 @@ import { jsonSchemaOf } from '../json-schema.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { pageErrorsOf } from '../pagination.ts'
 import type { ExtensionDocs } from '../feature.ts'
-import { idempotencyOf } from '../route.ts'
 import type { Route } from '../route.ts'
 import type { HttpSettings } from '../site.ts'
 import { Components } from './components.ts'
 import { ErrorResponses, errorSchemas, errorSpecs } from './errors.ts'
+import { Extensions } from './extensions.ts'
 
 export type OpenApiDocument = Readonly<Record<string, unknown>>
 
@@ -17,6 +17,7 @@ export type OpenApiDocument = Readonly<Record<string, unknown>>
  */
 export function openApiDocument(settings: HttpSettings, routes: readonly Route[]): OpenApiDocument {
   const components = new Components(errorSchemas)
+  const extensions = new Extensions(settings)
   const errors = new ErrorResponses(errorSpecs(settings.catalogues).specs)
   const schemes = Object.fromEntries((settings.authenticators ?? []).map(({ name, scheme }) => [name, scheme]))
   const paths: Record<string, Record<string, unknown>> = {}
@@ -30,7 +31,7 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
         components,
         errors,
         Object.keys(schemes),
-        docsOf(settings, route),
+        extensions.of(route),
       )
     } catch (error) {
       throw new Error(`${route.method} ${route.url}: ${(error as Error).message}`, { cause: error })
@@ -74,6 +75,7 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
           schema: { type: 'string' },
         },
         RetryAfter: { description: 'Seconds to wait.', schema: { type: 'integer', minimum: 1 } },
+        ...extensions.headers,
       },
       responses: {
         ...errors.shared,
@@ -98,18 +100,6 @@ function idempotencyKey(required: boolean): object {
     required,
     description: 'Makes the call safe to repeat: the same key gets the first answer again. A fresh UUID per operation.',
     schema: { type: 'string', minLength: 1, maxLength: 255 },
-  }
-}
-
-/** What the gates and the around of a route say about it. */
-function docsOf({ gates = [], around }: HttpSettings, route: Route): Required<ExtensionDocs> {
-  const all = [...gates, ...(around === undefined ? [] : [around])].map((spec) => spec.describe?.(route))
-  const mode = around === undefined ? 'refused' : idempotencyOf(route)
-  const key = `#/components/parameters/IdempotencyKey${mode === 'required' ? 'Required' : ''}`
-  return {
-    errors: all.flatMap((docs) => docs?.errors ?? []),
-    parameters: [...(mode === 'refused' ? [] : [{ $ref: key }]), ...all.flatMap((docs) => docs?.parameters ?? [])],
-    headers: Object.assign({}, ...all.map((docs) => docs?.headers)) as Required<ExtensionDocs>['headers'],
   }
 }
 

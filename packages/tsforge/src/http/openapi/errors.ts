@@ -120,16 +120,17 @@ export class ErrorResponses {
     return Object.fromEntries(
       statuses.map(([status, codes]) => [
         String(status),
-        codes.every((code) => pipeline.includes(code))
-          ? this.#share(status, codes)
-          : errorResponse(status, codes, codes.some((code) => docs.errors.includes(code)) ? docs.headers : undefined),
+        codes.some((code) => own.includes(code))
+          ? errorResponse(status, codes, headersOf(codes, docs))
+          : this.#share(status, codes, docs),
       ]),
     )
   }
 
-  #share(status: number, codes: readonly string[]): unknown {
-    const name = statusText(status).replaceAll(' ', '') + codes.map((code) => variants[code] ?? '').join('')
-    this.shared[name] ??= errorResponse(status, codes)
+  #share(status: number, codes: readonly string[], docs: Required<ExtensionDocs>): unknown {
+    const variant = (code: string): string => variants[code] ?? (docs.errors.includes(code) ? pascal(code) : '')
+    const name = statusText(status).replaceAll(' ', '') + codes.map(variant).join('')
+    this.shared[name] ??= errorResponse(status, codes, headersOf(codes, docs))
     return { $ref: `#/components/responses/${name}` }
   }
 
@@ -146,7 +147,17 @@ export class ErrorResponses {
   }
 }
 
-function errorResponse(status: number, codes: readonly string[], own?: ExtensionDocs['headers']): unknown {
+/** An extension's headers stand on the answers that it gives. */
+function headersOf(codes: readonly string[], docs: Required<ExtensionDocs>): ExtensionDocs['headers'] {
+  return codes.some((code) => docs.errors.includes(code)) ? docs.headers : {}
+}
+
+/** `ratelimit.exceeded` as `RatelimitExceeded`. */
+function pascal(code: string): string {
+  return code.replace(/(?:^|[._])([a-z])/g, (_, letter: string) => letter.toUpperCase())
+}
+
+function errorResponse(status: number, codes: readonly string[], own: ExtensionDocs['headers']): unknown {
   const headers: Record<string, unknown> = { 'X-Request-ID': { $ref: '#/components/headers/RequestId' }, ...own }
   if (status === 401) headers['WWW-Authenticate'] = { schema: { type: 'string' } }
   if (status === 429 || status === 503) headers['Retry-After'] = { $ref: '#/components/headers/RetryAfter' }

@@ -17,7 +17,7 @@ export interface ConsultSettings {
   readonly cost: number
   /** Whether X-RateLimit-* are sent too. */
   readonly legacy: boolean
-  /** The store answers at once: looking before spending costs nothing. */
+  /** The counts lie in this process: looking before spending costs nothing. */
   readonly immediate: boolean
 }
 
@@ -33,8 +33,7 @@ export function consult(
   policies: readonly BoundPolicy[],
   settings: ConsultSettings,
 ): (call: LimitedCall) => void | Promise<void> {
-  for (const policy of policies)
-    if (policy.kind === 'rate') checkCost(policy, policy.cost ?? settings.cost)
+  for (const policy of policies) if (policy.kind === 'rate') checkCost(policy, policy.cost ?? settings.cost)
   const [only] = policies
   if (policies.length === 1 && only?.kind === 'rate' && only.planned === undefined) return one(only, settings)
   const places = policies.filter((policy) => policy.kind === 'places')

@@ -63,7 +63,7 @@ export function ratelimit(given: RatelimitFeature = {}): Feature {
       const plans = parts['plans'] as LimitPlans | undefined
       const binding = { limiter, plans, ipv6Prefix: options.ipv6Prefix, log, planFaults }
       return Object.assign(limiter, {
-        gates: gatesOf(given, options, binding, driver.capabilities.synchronous),
+        gates: gatesOf(given, options, binding, !driver.capabilities.shared),
       })
     },
     start: (service) => service.start(),

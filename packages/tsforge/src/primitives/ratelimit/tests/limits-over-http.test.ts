@@ -111,15 +111,21 @@ describe('a limit on a route', () => {
     expect((await without.inject('/a')).headers).not.toHaveProperty('x-ratelimit-limit')
   })
 
-  it('stands in the document with its code and headers', async () => {
-    const { http } = await lab([at('/a', { rate: 'burst' }), at('/free', { rate: false })], { limits: [burst] })
-    const { paths } = http.document() as never as {
-      paths: Record<string, { get: { responses: Record<string, { headers: object; content: object }> } }>
+  it('stands in the document with its code and headers, written once', async () => {
+    const routes = [at('/a', { rate: 'burst' }), at('/b'), at('/free', { rate: false })]
+    const { http } = await lab(routes, { limits: [burst] })
+    const { paths, components } = http.document() as never as {
+      paths: Record<string, { get: { responses: Record<string, { headers?: object; $ref?: string }> } }>
+      components: { headers: object; responses: Record<string, { headers: object }> }
     }
     const limited = paths['/a']!.get.responses
-    expect(limited['200']!.headers).toMatchObject({ RateLimit: {}, 'RateLimit-Policy': {} })
-    expect(limited['429']!.headers).toMatchObject({ RateLimit: {}, 'Retry-After': {} })
-    expect(JSON.stringify(limited['429'])).toContain('ratelimit.exceeded')
+    const refused = { $ref: '#/components/responses/TooManyRequestsRatelimitExceeded' }
+    expect(limited['200']!.headers).toMatchObject({ RateLimit: { $ref: '#/components/headers/RateLimit' } })
+    expect([limited['429'], paths['/b']!.get.responses['429']]).toEqual([refused, refused])
+    const shared = components.responses['TooManyRequestsRatelimitExceeded']!
+    expect(Object.keys(shared.headers)).toEqual(['X-Request-ID', 'RateLimit-Policy', 'RateLimit', 'Retry-After'])
+    expect(JSON.stringify(shared)).toContain('ratelimit.exceeded')
+    expect(components.headers).toMatchObject({ RateLimitPolicy: {}, RateLimit: {} })
     expect(paths['/free']!.get.responses).not.toHaveProperty('429')
   })
 })
