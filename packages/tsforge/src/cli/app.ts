@@ -1,6 +1,8 @@
 import type { App } from '../host/app.ts'
 import type { Plan } from '../host/plan.ts'
+import { systemClock } from '../kernel/clock.ts'
 import type { LineSink } from '../kernel/log.ts'
+import type { FileSink } from '../primitives/telemetry/index.ts'
 
 /** The plan of the app in `cwd`: nothing is connected yet. */
 export async function planIn(cwd: string): Promise<Plan> {
@@ -17,16 +19,21 @@ export async function appIn(cwd: string, sink?: LineSink): Promise<App> {
 
 /** Runs `work` with the app of `cwd`, set up and not started; stopped afterwards. */
 export async function withApp<T>(cwd: string, work: (app: App) => Promise<T>): Promise<T> {
-  const app = await appIn(cwd, stderrSink)
+  const sink = await stderrSink()
   try {
-    return await work(app)
+    const app = await appIn(cwd, sink)
+    try {
+      return await work(app)
+    } finally {
+      await app.stop()
+    }
   } finally {
-    await app.stop()
+    await sink.close()
   }
 }
 
-/** Keeps stdout for the answer. */
-export const stderrSink: LineSink = {
-  write: (line) => void process.stderr.write(line),
-  flushSync: () => {},
+/** Keeps stdout for the answer. Bounded, and deaf to a reader that has gone; what waits is written when the process ends. */
+export async function stderrSink(): Promise<FileSink> {
+  const { createFileSink } = await import('../primitives/telemetry/index.ts')
+  return createFileSink({ clock: systemClock, destination: 2 })
 }

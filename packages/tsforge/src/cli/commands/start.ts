@@ -8,7 +8,7 @@ export const start: Command = {
   examples: ['forge start', 'PORT=8080 forge start --cwd apps/reference'],
   async run({ cwd, terminal }) {
     holdYoungGeneration()
-    const app = await appIn(cwd, terminal.json ? stderrSink : undefined)
+    const app = await appIn(cwd, terminal.json ? await stderrSink() : undefined)
     const { attachToProcess } = await import('../../host/process.ts')
     attachToProcess(app)
     const { url } = await app.start()

@@ -14,10 +14,12 @@ const skewLimitMs = 5000
 
 /** What can only be told with the app's services at hand: the database and what lies in it. */
 export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
+  const sink = await stderrSink()
   let app: App
   try {
-    app = await fromPlan(plan, { sink: stderrSink })
+    app = await fromPlan(plan, { sink })
   } catch (error) {
+    await sink.close()
     return [broken('setup', error)]
   }
   const findings: Finding[] = [fine('setup', `${app.routes.length} routes`)]
@@ -26,6 +28,7 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
       findings.push(...(await examineDatabase(app, plan)))
   } finally {
     await app.stop().catch(() => undefined)
+    await sink.close()
   }
   return findings
 }
