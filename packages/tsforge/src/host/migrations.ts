@@ -3,6 +3,7 @@ import type { Log } from '../kernel/log.ts'
 import type { Db } from '../primitives/db/index.ts'
 import { createMigrator } from '../primitives/db/migrate/index.ts'
 import type { Migrator } from '../primitives/db/migrate/index.ts'
+import type { PostgresOptions } from '../primitives/db/drivers/postgres.ts'
 import type { DbOptions } from '../primitives/db/options.ts'
 import { hostErrors } from './errors.ts'
 import type { Plan } from './plan.ts'
@@ -17,9 +18,15 @@ export interface Migratable {
 
 /** The migrator of an app: all its migrations against its database, over the direct URL when there is one. */
 export function migratorOf({ plan, db, clock, log }: Migratable): Migrator {
-  const { directUrl } = (plan.options['db'] ?? {}) as Partial<DbOptions>
+  const { directUrl, startTimeoutMs } = (plan.options['db'] ?? {}) as Partial<DbOptions>
+  const direct = (url: string): PostgresOptions => ({
+    url,
+    max: 1,
+    clock,
+    ...(startTimeoutMs !== undefined && { startTimeoutMs }),
+  })
   return createMigrator({
-    connect: directUrl === undefined ? () => db.connect() : () => directSession(directUrl.reveal()),
+    connect: directUrl === undefined ? () => db.connect() : () => directSession(direct(directUrl.reveal()), log),
     sources: plan.migrations,
     clock,
     log,
@@ -27,16 +34,25 @@ export function migratorOf({ plan, db, clock, log }: Migratable): Migrator {
 }
 
 /** A pooler in transaction mode would lend the session to others, the migration lock with it. */
-async function directSession(url: string): ReturnType<Db['connect']> {
+async function directSession(options: PostgresOptions, log: Log): ReturnType<Db['connect']> {
   const { postgres } = await import('../primitives/db/drivers/postgres.ts')
-  const driver = postgres({ url, max: 1 })
-  const session = await driver.connect()
+  const driver = postgres(options)
+  const close = (): void =>
+    void driver.close().catch((error: unknown) => log.warn({ err: error }, 'a session for migrations did not close'))
+  // The pooler may be up long before the server itself.
+  const session = await driver
+    .start()
+    .then(() => driver.connect())
+    .catch((error: unknown) => {
+      close()
+      throw error
+    })
   return {
     query: (text, values) => session.query(text, values),
     pipeline: (statements) => session.pipeline(statements),
     release: (broken) => {
       session.release(broken)
-      void driver.close()
+      close()
     },
   }
 }
