@@ -18,7 +18,7 @@ import { metricsRoutes } from './metrics-route.ts'
 import { planApp } from './plan.ts'
 import type { Plan, PlanInput } from './plan.ts'
 import { setUp } from './parts.ts'
-import type { Services } from './parts.ts'
+import type { Parts, Services } from './parts.ts'
 import { RunningApp, partsShare } from './running-app.ts'
 import { developmentSecret } from './secret-file.ts'
 
@@ -59,19 +59,24 @@ export async function fromPlan(
     secrets: secretsOf(plan),
     permissions: permissionsOf(plan.features),
   }
-  const parts = await setUp({
-    features: plan.features,
-    options: plan.options,
-    tools,
-    stopTimeoutMs: plan.host.shutdownTimeoutMs * partsShare,
-  })
   const state = { draining: false }
-  const { http, routes } = await serve(plan, parts.services, {
-    ...tools,
-    sink: telemetry.sink,
-    isDraining: () => state.draining,
-  })
-  return new RunningApp({ plan, parts, http, routes, state, clock, telemetry, metrics })
+  let parts: Parts | undefined
+  try {
+    parts = await setUp({
+      features: plan.features,
+      options: plan.options,
+      tools,
+      stopTimeoutMs: plan.host.shutdownTimeoutMs * partsShare,
+    })
+    const serving = { ...tools, sink: telemetry.sink, isDraining: () => state.draining }
+    const { http, routes } = await serve(plan, parts.services, serving)
+    return new RunningApp({ plan, parts, http, routes, state, clock, telemetry, metrics })
+  } catch (error) {
+    // The first fault is the one to tell.
+    await parts?.stop().catch(() => undefined)
+    await telemetry.close()
+    throw error
+  }
 }
 
 interface Serving {

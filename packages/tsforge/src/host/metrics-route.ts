@@ -19,8 +19,14 @@ const forwarding = [
 ]
 
 /**
+ * How direct callers name this machine. A browser on it sends the name of its page instead, when that one's owner
+ * has let it point here (DNS rebinding).
+ */
+const localName = /^(?:(?:[a-z0-9-]+\.)*localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i
+
+/**
  * `GET /metrics` for Prometheus. With a token, only for its bearer. Without one it is open to direct callers on
- * this machine, and absent in production, where a local proxy would make everybody look local.
+ * this machine (to no page in a browser), and absent in production, where a local proxy would make everybody look local.
  */
 export function metricsRoutes(metrics: Metrics, token: string | undefined, production: boolean): readonly Route[] {
   if (token === undefined && production) return []
@@ -66,5 +72,10 @@ function bearer(header: string | undefined): string {
 function isDirectLocal(call: Pick<Call, 'raw' | 'header'>): boolean {
   const peer = call.raw.request.socket.remoteAddress ?? ''
   const local = peer === '::1' || /^(?:::ffff:)?127\./.test(peer)
-  return local && forwarding.every((name) => call.header(name) === undefined)
+  return (
+    local &&
+    localName.test(call.header('host') ?? '') &&
+    call.header('origin') === undefined &&
+    forwarding.every((name) => call.header(name) === undefined)
+  )
 }

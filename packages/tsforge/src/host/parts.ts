@@ -61,7 +61,7 @@ export async function setUp({ features, options, tools, stopTimeoutMs }: PartsSe
   )
   const activity = (feature: Feature): Part => ({
     name: feature.name,
-    start: () => named('boot.start_failed', feature.name, () => feature.start?.(services.get(feature))),
+    start: (signal) => named('boot.start_failed', feature.name, () => feature.start?.(services.get(feature), signal)),
     drain: (signal) => feature.drain?.(services.get(feature), signal),
   })
   let active = createLifecycle([], { clock, log })

@@ -120,10 +120,19 @@ export class RunningApp implements App {
   }
 
   async #stop(): Promise<void> {
-    const { state, plan, parts, telemetry } = this.#parts
+    const { state, plan } = this.#parts
     state.draining = true
     if (this.#listening) await this.#grace()
-    await this.#closeHttp(plan.host.shutdownTimeoutMs * (1 - partsShare))
+    try {
+      await this.#closeHttp(plan.host.shutdownTimeoutMs * (1 - partsShare))
+    } finally {
+      // Whatever became of the server, the parts have their turn.
+      await this.#stopParts()
+    }
+  }
+
+  async #stopParts(): Promise<void> {
+    const { parts, telemetry } = this.#parts
     try {
       await parts.stop()
       if (this.#listening) this.log.info({}, 'stopped')

@@ -81,8 +81,8 @@ export interface Plugin<Options = unknown, Needs extends Ports = Ports, Service 
   readonly migrations?: MigrationSource
   /** Builds the service. May connect; must not listen or start loops. */
   setup(parts: Wired<Needs> & Toolbox<Options>): Service | Promise<Service>
-  /** Starts loops. All services exist and migrations have run. */
-  start?(service: Service): void | Promise<void>
+  /** Starts loops. All services exist and migrations have run. The signal is aborted when the app is to stop meanwhile. */
+  start?(service: Service, signal: AbortSignal): void | Promise<void>
   /** Stop taking new work and finish what is held; bounded by the signal. */
   drain?(service: Service, signal: AbortSignal): void | Promise<void>
   /** Release everything. */

@@ -83,6 +83,14 @@ describe('metrics', () => {
       expect(answer.headers['content-type']).toBe('text/plain; version=0.0.4; charset=utf-8')
     }
     expect((await app.http.inject(from('10.0.0.9'))).statusCode).toBe(404)
+    for (const host of ['localhost:8080', 'app.localhost', '127.0.0.1:8080', '[::1]']) {
+      expect((await app.http.inject(from('127.0.0.1', { host }))).statusCode).toBe(200)
+    }
+    // A page whose name its owner has pointed to this machine, and one that CORS lets in.
+    for (const host of ['evil.example', 'localhost.evil.example:8080', '127.0.0.1.evil.example']) {
+      expect((await app.http.inject(from('127.0.0.1', { host }))).statusCode).toBe(404)
+    }
+    expect((await app.http.inject(from('127.0.0.1', { origin: 'https://evil.example' }))).statusCode).toBe(404)
     for (const name of ['x-forwarded-for', 'forwarded', 'via', 'x-real-ip']) {
       expect((await app.http.inject(from('127.0.0.1', { [name]: '127.0.0.1' }))).statusCode).toBe(404)
     }
@@ -168,9 +176,10 @@ describe('booting', () => {
         handler: () => ({}),
       }),
     ]
-    await expect(
-      createApp({ config, features: [feature('x', { routes })], env: { NODE_ENV: 'test' } }),
-    ).rejects.toThrow('x.read')
+    const stopped: string[] = []
+    const x = feature('x', { routes, stop: () => void stopped.push('x') })
+    await expect(createApp({ config, features: [x], env: { NODE_ENV: 'test' } })).rejects.toThrow('x.read')
+    expect(stopped).toEqual(['x'])
   })
 
   it('refuses two authorizers', async () => {
@@ -183,6 +192,16 @@ describe('booting', () => {
 })
 
 describe('an app', () => {
+  it('stops its parts also when the server does not close', async () => {
+    const stopped: string[] = []
+    const app = await createTestApp({ features: [feature('part', { stop: () => void stopped.push('part') })] })
+    const close = app.http.close
+    Object.assign(app.http, { close: () => Promise.reject(new Error('a hook of the server failed')) })
+    await expect(app.stop()).rejects.toThrow('a hook of the server failed')
+    expect(stopped).toEqual(['part'])
+    await close()
+  })
+
   it('hands out its services by port', async () => {
     const clockPort = port<{ tick(): number }>('ticker')
     const ticker = defineFeature<object, Ports, { tick(): number }>({

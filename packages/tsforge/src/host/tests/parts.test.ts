@@ -82,6 +82,25 @@ describe('the life of the parts', () => {
     ])
   })
 
+  it('tells a part that is still starting that the app is to stop', async () => {
+    let told: AbortSignal | undefined
+    const begun = Promise.withResolvers<void>()
+    const slow = recorder([], 'slow', {
+      start: (_service, signal) =>
+        new Promise((resolve) => {
+          told = signal
+          begun.resolve()
+          signal.addEventListener('abort', () => resolve())
+        }),
+    })
+    const parts = await setUpAll([slow])
+    const starting = parts.start('db', async () => {})
+    await begun.promise
+    await parts.stop()
+    await expect(starting).rejects.toMatchObject({ code: 'lifecycle.stopping' })
+    expect(told?.aborted).toBe(true)
+  })
+
   it('stops what was set up and never started', async () => {
     const journal: string[] = []
     await (await setUpAll([recorder(journal, 'pg')])).stop()
