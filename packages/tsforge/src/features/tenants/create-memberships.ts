@@ -1,4 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts'
+import type { Log } from '../../kernel/log.ts'
 import { isUuid } from '../../kernel/ids.ts'
 import { afterCommit } from '../../primitives/db/index.ts'
 import type { Db, Queryable } from '../../primitives/db/index.ts'
@@ -11,6 +12,7 @@ export interface MembershipsParts {
   readonly db: Db
   readonly options: MembershipsOptions
   readonly clock: Clock
+  readonly log: Log
 }
 
 /** The service with what only its plugin needs. */
@@ -28,6 +30,7 @@ export function createMemberships(parts: MembershipsParts): RunningMemberships {
 class CachedMemberships implements RunningMemberships {
   readonly #db: Db
   readonly #clock: Clock
+  readonly #log: Log
   readonly #ttlMs: number
   readonly #cache: RoleCache
   /** Questions under way. Emptied with the cache, so that nobody joins one that was asked before a change. */
@@ -36,21 +39,27 @@ class CachedMemberships implements RunningMemberships {
   #epoch = 0
   #unlisten: (() => Promise<void>) | undefined
 
-  constructor({ db, options, clock }: MembershipsParts) {
+  constructor({ db, options, clock, log }: MembershipsParts) {
     this.#db = db
     this.#clock = clock
+    this.#log = log
     this.#ttlMs = options.cacheTtlMs
     this.#cache = new RoleCache(options.cacheEntries)
   }
 
   async start(): Promise<void> {
-    // Without LISTEN (behind some poolers) the short time to live is what keeps the promise.
+    // Without LISTEN (behind some poolers, or while it fails) the short time to live is what keeps the promise.
     if (!this.#db.capabilities.listen) return
-    this.#unlisten = await this.#db.listen(
-      channel,
-      (tenantId) => this.#forget(tenantId),
-      () => this.#forget(),
-    )
+    this.#unlisten = await this.#db
+      .listen(
+        channel,
+        (tenantId) => this.#forget(tenantId),
+        () => this.#forget(),
+      )
+      .catch((error: unknown) => {
+        this.#log.warn({ err: error }, 'memberships are believed for their time to live: LISTEN failed')
+        return undefined
+      })
   }
 
   async stop(): Promise<void> {

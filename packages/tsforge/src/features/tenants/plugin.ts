@@ -40,7 +40,7 @@ export function memberships(): Feature {
     needs: { db: dbPort },
     provides: membershipsPort as Port<RunningMemberships>,
     migrations: { module: 'tenants', directory: new URL('./migrations/', import.meta.url) },
-    setup: ({ db, options, clock }) => createMemberships({ db, options, clock }),
+    setup: ({ db, options, clock, log }) => createMemberships({ db, options, clock, log }),
     start: (service) => service.start(),
     stop: (service) => service.stop(),
   })

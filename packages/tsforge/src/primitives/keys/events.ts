@@ -7,7 +7,7 @@ export interface KeyCreated {
   readonly algorithm: string
 }
 
-/** `retired` has stopped signing, `active` signs from now on, `next` is published for the time after. */
+/** Published after the commit. `retired` has stopped signing, `active` signs from now on, `next` is published for the time after. */
 export interface KeyRotated {
   readonly retired: string
   readonly active: string

@@ -1,4 +1,5 @@
 import type { Timer } from '../../kernel/clock.ts'
+import { tell } from '../db/index.ts'
 import type { Queryable } from '../db/index.ts'
 import { keysErrors } from './errors.ts'
 import { keyCreated, keyRotated } from './events.ts'
@@ -40,10 +41,17 @@ export class KeyKeeper {
   }
 
   async start(): Promise<void> {
-    const { db, clock, options } = this.#parts
+    const { db, clock, log, options } = this.#parts
     await this.#ensure()
     const reload = (): void => void this.reload().catch(this.#complain)
-    if (db.capabilities.listen) this.#unlisten = await db.listen(keysChannel, reload, reload)
+    if (db.capabilities.listen) {
+      this.#unlisten = await db.listen(keysChannel, reload, reload).catch((error: unknown) => {
+        log.warn({ err: error }, 'signing keys are polled only: LISTEN failed')
+        return undefined
+      })
+    }
+    // A stop that did not wait for us has found nothing to take back.
+    if (this.#stopped) return this.#unlisten?.()
     this.#timer = clock.every(options.refreshMs, () => void this.#tick().catch(this.#complain))
   }
 
@@ -162,7 +170,10 @@ export class KeyKeeper {
     const expiresAt = new Date(now + options.maxTtlMs + options.leewayMs + options.refreshMs)
     const run = async (tx: Queryable) => {
       const result = await turn(tx, { expected, replacement, now: new Date(now), expiresAt, force })
-      if (result.outcome === 'rotated') await announce(db, tx)
+      if (result.outcome === 'rotated') {
+        await announce(db, tx)
+        tell(tx, keyRotated, { retired: expected, active: result.active, next: result.next })
+      }
       return result
     }
     const result = await (outer === undefined ? db.tx(run) : run(outer))
@@ -173,7 +184,6 @@ export class KeyKeeper {
       })
     }
     const { active, next } = result
-    if (result.outcome === 'rotated') keyRotated.publish({ retired: expected, active, next })
     // Inside of the caller's transaction nothing is visible yet; the notification comes with the commit.
     if (outer !== undefined) return { rotated: result.outcome === 'rotated', active, next }
     const ring = await this.reload()

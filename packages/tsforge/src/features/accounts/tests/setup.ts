@@ -112,7 +112,12 @@ export async function createWorld(): Promise<World> {
           cacheBytes: 1_000_000,
         },
       })
-      const memberships = createMemberships({ db: own, clock, options: { cacheEntries: 100, cacheTtlMs: 1_000 } })
+      const memberships = createMemberships({
+        db: own,
+        clock,
+        log: silentLog,
+        options: { cacheEntries: 100, cacheTtlMs: 1_000 },
+      })
       const hasher = countingHasher()
       const tenants = createTenants({ db: own, clock, memberships })
       const accounts = createAccounts({

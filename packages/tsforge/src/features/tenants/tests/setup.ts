@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Actor } from '../../../kernel/context.ts'
 import type { Clock } from '../../../kernel/clock.ts'
+import { silentLog } from '../../../kernel/log.ts'
 import type { Db } from '../../../primitives/db/index.ts'
 import { createAccess } from '../create-access.ts'
 import type { Access } from '../access.ts'
@@ -19,7 +20,7 @@ export interface Replica {
 }
 
 export function replica(db: Db, clock: Clock, cacheEntries: number = 1000): Replica {
-  const memberships = createMemberships({ db, clock, options: { cacheTtlMs: 4000, cacheEntries } })
+  const memberships = createMemberships({ db, clock, log: silentLog, options: { cacheTtlMs: 4000, cacheEntries } })
   return {
     db,
     memberships,

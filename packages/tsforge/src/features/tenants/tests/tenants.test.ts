@@ -27,6 +27,17 @@ beforeEach(() => {
 const team = async (ownerId = someone()) => ({ ownerId, ...(await here.tenants.create({ name: 'Team', ownerId })) })
 const code = (value: string) => expect.objectContaining({ code: value })
 
+/** The same database with another `listen`. */
+function withListen(target: Db, listen: Db['listen']): Db {
+  return new Proxy(target, {
+    get: (of, key) => {
+      if (key === 'listen') return listen
+      const value: unknown = Reflect.get(of, key)
+      return typeof value === 'function' ? value.bind(of) : value
+    },
+  })
+}
+
 /** The codes that the losers got. */
 const refusals = (results: readonly PromiseSettledResult<unknown>[]) =>
   new Set(
@@ -264,6 +275,17 @@ describe('memberships', () => {
     expect(deaf.memberships.roleOf(userId, id)).toBe('member')
     await clock.advance(5000)
     expect(await deaf.memberships.roleOf(userId, id)).toBeUndefined()
+  })
+
+  test('a replica that cannot LISTEN starts, and believes what it knows for its time to live', async () => {
+    const deaf = replica(
+      withListen(db, () => Promise.reject(new Error('the direct URL leads nowhere'))),
+      clock,
+    )
+    await deaf.memberships.start()
+    const { id, ownerId } = await team()
+    expect(await deaf.memberships.roleOf(ownerId, id)).toBe('owner')
+    await deaf.memberships.stop()
   })
 
   test('an answer that was under way during a change is not kept', async () => {

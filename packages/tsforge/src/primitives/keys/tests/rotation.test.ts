@@ -376,3 +376,56 @@ test('a foreign JOSE library verifies every token from the served key set over a
   }
   expect(kids.size).toBe(2)
 })
+
+describe('without notifications', () => {
+  test('keys that cannot LISTEN start, and hear of a rotation by asking', async () => {
+    const deaf = new Proxy(db, {
+      get: (target, key) => {
+        if (key === 'listen') return () => Promise.reject(new Error('the direct URL leads nowhere'))
+        const value: unknown = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const [speaking, listening] = [await started(), await started({}, deaf)]
+    const { active } = await speaking.rotate({ now: true })
+    await clock.advance(options.refreshMs)
+    await eventually(async () => expect(kidOf(await listening.sign({ sub: 'u' }, at))).toBe(active))
+  })
+
+  test('a stop that overtakes the start leaves no timer behind', async () => {
+    const gate = Promise.withResolvers<void>()
+    const slow = new Proxy(db, {
+      get: (target, key) => {
+        if (key === 'listen') return () => gate.promise.then(() => async () => {})
+        const value: unknown = Reflect.get(target, key)
+        return typeof value === 'function' ? value.bind(target) : value
+      },
+    })
+    const keys = replica(slow, clock)
+    const starting = keys.start()
+    await eventually(async () => expect(keys.ready).toBe(true))
+    await keys.stop()
+    gate.resolve()
+    await starting
+    expect(clock.pending).toBe(0)
+  })
+})
+
+test('a rotation in a transaction that is rolled back is told to nobody', async () => {
+  const keys = await started()
+  const told: unknown[] = []
+  const hear = (message: unknown): void => void told.push(message)
+  keyRotated.subscribe(hear)
+  try {
+    const undone = db.tx(async (tx) => {
+      await keys.rotate({ now: true }, tx)
+      throw new Error('undo')
+    })
+    await expect(undone).rejects.toThrow('undo')
+    expect(told).toEqual([])
+    await db.tx((tx) => keys.rotate({ now: true }, tx))
+    expect(told).toHaveLength(1)
+  } finally {
+    keyRotated.unsubscribe(hear)
+  }
+})
