@@ -11,6 +11,10 @@ export interface RateRule {
   readonly windowMs: number
   /** Cost that may be spent at once: `limit`, or less with `gcra`. */
   readonly burst: number
+  /** `gcra`: microseconds that one unit of cost stands for, rounded up to a quarter, so that sums are exact. */
+  readonly intervalUs: number
+  /** `gcra`: `burst * intervalUs`, how far ahead of now a key may be. */
+  readonly depthUs: number
 }
 
 /** How many may hold a place at the same time. */
@@ -38,7 +42,7 @@ export interface Decision {
 
 /** Tokens taken ahead of their use. */
 export interface Lease {
-  /** 0 (refused), or between `need` and `want`; less than `need` when no more is there. */
+  /** At most `want`; less than `need` when no more is there. */
   readonly granted: number
   /** What the store has left. */
   readonly remaining: number
@@ -88,8 +92,12 @@ export interface Place {
 
 /** A driver that can stand behind leases: it hands out several tokens at once. */
 export interface LeasingDriver extends RatelimitDriver {
-  /** Takes as many of `want` as are there. Only for `gcra`. */
-  lease(rule: RateRule, key: string, want: number): Lease | Promise<Lease>
+  /**
+   * Takes as many of `need` as are there, and up to `want` while there is plenty: beyond `need` never more than an
+   * eighth of what is left above a fifth of the burst. So near the limit nobody holds tokens that others could use.
+   * Only for `gcra`.
+   */
+  lease(rule: RateRule, key: string, need: number, want: number): Lease | Promise<Lease>
   /** Puts back tokens of a lease that is not older than `lifeMs` by the clock of the store; of an older one, nothing. */
   giveBack(rule: RateRule, key: string, tokens: number, stamp: string, lifeMs: number): void | Promise<void>
 }
