@@ -11,8 +11,9 @@ import type { QuotaErrorCode } from './errors.ts'
 import { planAssigned, quotaLevelReached } from './events.ts'
 import * as ledger from './ledger.ts'
 import type { Account, Counted, TakeAnswer } from './ledger.ts'
-import type { Plan, PlanBook } from './plans.ts'
+import { PlanMemory } from './plan-memory.ts'
 import { refuse } from './plans.ts'
+import type { Plan, PlanBook, PlanRate } from './plans.ts'
 import type {
   PastPeriod,
   Quota,
@@ -56,11 +57,13 @@ export class StoredQuota implements Quota {
   readonly #parts: QuotaParts
   readonly #combiner: Combiner<number, Decision>
   readonly #refunded = new WeakSet<Taken>()
+  readonly #memory: PlanMemory
   readonly #takes: Counter | undefined
 
   constructor(parts: QuotaParts) {
     this.#parts = parts
     this.plans = parts.book.plans
+    this.#memory = new PlanMemory(parts.clock, async (tenantId) => (await this.planOf(tenantId)).plan)
     this.#takes = parts.metrics?.counter('forge_quota_takes_total', {
       help: 'Takes and reservations, by quota and outcome',
       labelNames: ['quota', 'result'],
@@ -181,6 +184,15 @@ export class StoredQuota implements Quota {
     return { plan: this.#plan(plan), anchorDay: found?.anchorDay ?? 1, assigned: found !== undefined }
   }
 
+  numbersOf(
+    limit: string,
+    { tenantId }: { readonly tenantId: string | null },
+  ): PlanRate | undefined | Promise<PlanRate | undefined> {
+    if (tenantId === null) return undefined
+    const plan = this.#memory.of(tenantId)
+    return plan instanceof Promise ? plan.then((known) => rateOf(known, limit)) : rateOf(plan, limit)
+  }
+
   async assign(
     tenantId: string,
     { plan, anchorDay }: { readonly plan: string; readonly anchorDay?: number },
@@ -193,6 +205,7 @@ export class StoredQuota implements Quota {
     const { db, clock } = this.#parts
     return within(db, outer, async (tx) => {
       const stored = await writeAssignment(tx, tenantId, plan, anchorDay, new Date(clock.now()), this.#now())
+      afterCommit(tx, () => this.#memory.forget(tenantId.toLowerCase()))
       tell(tx, planAssigned, { tenantId, plan })
       return { plan: assigned, anchorDay: stored.anchorDay, assigned: true }
     })
@@ -270,6 +283,10 @@ type Verdict =
       readonly waits: readonly (number | undefined)[]
       readonly at: string
     }
+
+function rateOf({ rates }: Plan, limit: string): PlanRate | undefined {
+  return Object.hasOwn(rates, limit) ? rates[limit] : undefined
+}
 
 function alone(answer: TakeAnswer): Decision {
   return { answer, granted: answer.fault === undefined && answer.granted[0]! }

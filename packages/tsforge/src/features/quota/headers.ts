@@ -1,7 +1,8 @@
+import { ratePolicy, rateState } from '../../primitives/ratelimit/index.ts'
 import type { QuotaStanding } from './quota.ts'
 import { policyName } from './standing.ts'
 
-const seconds = { minute: 60, hour: 3600, day: 86_400 } as const
+const lengthMs = { minute: 60_000, hour: 3_600_000, day: 86_400_000 } as const
 
 /** `RateLimit-Policy` and `RateLimit` (draft-ietf-httpapi-ratelimit-headers), an item for each limit that is hard and finite. */
 export interface QuotaHeaders {
@@ -23,13 +24,13 @@ export function headersOf(
   const states: string[] = []
   for (const [n, standing] of standings.entries()) {
     const { per, limit, remaining, soft, startsAt, resetsAt } = standing
-    if (limit === null || soft) continue
-    const name = `"${policyName(quota, standing)}"`
-    const length = per === 'month' ? (resetsAt.getTime() - startsAt.getTime()) / 1000 : seconds[per]
+    if (limit === null || remaining === null || soft) continue
+    const name = policyName(quota, standing)
+    const resetMs = resetsAt.getTime() - now
     const wait = waits[n]
-    const ms = wait !== undefined && Number.isFinite(wait) ? wait : resetsAt.getTime() - now
-    policies.push(`${name};q=${limit};w=${length}`)
-    states.push(`${name};r=${remaining ?? 0};t=${Math.max(1, Math.ceil(ms / 1000))}`)
+    const retryAfterMs = wait === undefined || !Number.isFinite(wait) ? resetMs : wait
+    policies.push(ratePolicy(name, limit, per === 'month' ? resetsAt.getTime() - startsAt.getTime() : lengthMs[per]))
+    states.push(rateState(name, { allowed: wait === undefined, remaining, resetMs, retryAfterMs }))
   }
   return policies.length === 0 ? undefined : { policy: policies.join(', '), state: states.join(', ') }
 }

@@ -1,3 +1,4 @@
+import { parseDuration } from '../../kernel/durations.ts'
 import { quotaErrors } from './errors.ts'
 
 /** `minute` and `hour` slide; `day` and `month` are ledgers of the calendar in UTC, months from the tenant's anchor day. */
@@ -15,6 +16,14 @@ export interface QuotaLimit {
   readonly tellAt?: readonly number[]
 }
 
+/** As many calls per window, and at once. */
+export interface PlanRate {
+  readonly limit: number
+  /** `'1m'` or milliseconds. */
+  readonly window: string | number
+  readonly burst?: number
+}
+
 export interface PlanSpec {
   /** `a-z 0-9 . _ -`, begins with a letter, at most 64. */
   readonly name: string
@@ -23,8 +32,8 @@ export interface PlanSpec {
    * `false`: not included. Plans of one app name the same quotas, so that none is forgotten or misspelt.
    */
   readonly quotas: Readonly<Record<string, readonly QuotaLimit[] | false>>
-  /** Rate limits of the plan, by the names that the app's limits have; handed on as they are by `planOf`. */
-  readonly rates?: Readonly<Record<string, number>>
+  /** Numbers of the plan for rate limits that are `perPlan`, by the name of the limit: `ratelimit({ plans: quotaPort })`. */
+  readonly rates?: Readonly<Record<string, PlanRate>>
   /** Whether a tenant may choose it by itself through the API. Default false: only the app's own code assigns it. */
   readonly open?: boolean
 }
@@ -33,7 +42,7 @@ export interface PlanSpec {
 export interface Plan {
   readonly name: string
   readonly quotas: Readonly<Record<string, readonly Window[]>>
-  readonly rates: Readonly<Record<string, number>>
+  readonly rates: Readonly<Record<string, PlanRate>>
   readonly open: boolean
 }
 
@@ -69,11 +78,19 @@ export function definePlan(spec: PlanSpec): Plan {
     if (!name.test(quota)) fault('is no name for a quota')
     quotas[quota] = limits === false ? [] : windowsOf(limits, fault)
   }
-  for (const [rate, limit] of Object.entries(spec.rates ?? {}))
-    if (!Number.isSafeInteger(limit) || limit < 1)
-      faults.push(`rate "${rate}" of plan "${spec.name}" is no whole number above 0`)
+  for (const [rate, { limit, window }] of Object.entries(spec.rates ?? {}))
+    if (!Number.isSafeInteger(limit) || limit < 1 || !isDuration(window))
+      faults.push(`rate "${rate}" of plan "${spec.name}" is no number of calls per window`)
   refuse(faults)
   return { name: spec.name, quotas, rates: { ...spec.rates }, open: spec.open ?? false }
+}
+
+function isDuration(window: string | number): boolean {
+  try {
+    return parseDuration(window) > 0
+  } catch {
+    return false
+  }
 }
 
 function windowsOf(limits: readonly QuotaLimit[], fault: (text: string) => unknown): readonly Window[] {

@@ -1,7 +1,7 @@
 import { port } from '../../kernel/plugin.ts'
 import type { Port } from '../../kernel/plugin.ts'
 import type { Queryable } from '../../primitives/db/index.ts'
-import type { Per, Plan } from './plans.ts'
+import type { Per, Plan, PlanRate } from './plans.ts'
 
 /**
  * Whose units. Those of an API key are counted in its own windows and in those of its tenant. Take ids from the
@@ -110,6 +110,14 @@ export interface Quota {
     tx?: Queryable,
   ): Promise<PastPeriod[]>
   planOf(tenantId: string, tx?: Queryable): Promise<TenantPlan>
+  /**
+   * The rate of a tenant's plan for the limit of this name, for `ratelimit({ plans: quotaPort })`; `undefined` without a
+   * tenant or a rate. From memory, at most 5 s old.
+   */
+  numbersOf(
+    limit: string,
+    call: { readonly tenantId: string | null },
+  ): PlanRate | undefined | Promise<PlanRate | undefined>
   /**
    * Gives a tenant a plan, from the next take on: usage of the running periods stays, and meets the new limits. A window
    * that the old plan did not have begins empty. A new anchor day begins another month, which takes over what the

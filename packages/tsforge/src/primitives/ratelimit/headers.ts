@@ -21,7 +21,10 @@ export function placesPolicy(name: string, limit: number): string {
  * An item of `RateLimit`: what is left, and for how long that holds: until all of it is back, or, after a refusal,
  * until the same call may succeed.
  */
-export function rateState(name: string, { allowed, remaining, resetMs, retryAfterMs }: Decision): string {
+export function rateState(
+  name: string,
+  { allowed, remaining, resetMs, retryAfterMs }: Pick<Decision, 'allowed' | 'remaining' | 'resetMs' | 'retryAfterMs'>,
+): string {
   return `"${name}";r=${remaining};t=${seconds(allowed ? resetMs : retryAfterMs)}`
 }
 

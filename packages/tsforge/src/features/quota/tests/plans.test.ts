@@ -31,7 +31,9 @@ describe('a plan', () => {
     ).toContain('two limits for the same window')
     expect(planWith({ x: [] })).toContain('no limit for the whole tenant')
     expect(planWith({ x: [{ limit: 1, per: 'day', each: 'api_key' }] })).toContain('no limit for the whole tenant')
-    expect(fault(() => definePlan({ name: 'a', quotas: {}, rates: { burst: 0 } }))).toContain('rate "burst"')
+    expect(fault(() => definePlan({ name: 'a', quotas: {}, rates: { burst: { limit: 0, window: '1m' } } }))).toContain(
+      'rate "burst"',
+    )
   })
 
   it('names the same quotas as all others, so that a misspelt one is found at boot', () => {

@@ -42,7 +42,7 @@ export const pro: Plan = definePlan({
     storage: [{ limit: 500, per: 'day', soft: true }],
     keys: [{ limit: 'unlimited', per: 'month' }],
   },
-  rates: { burst: 50 },
+  rates: { burst: { limit: 50, window: '1s' } },
 })
 
 export interface QuotaInput {
