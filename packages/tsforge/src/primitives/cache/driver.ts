@@ -68,13 +68,19 @@ export interface CacheChange {
 /** How changes travel between processes; for memory before (or without) a shared store. */
 export interface CacheBus {
   readonly name: string
+  /** `by the store`: nobody needs to publish, and own changes come back too. Default: what others publish. */
+  readonly told?: 'by the store'
   /** At most once. Rejects when it is known not to have left. */
   publish(change: CacheChange): Promise<void>
   /**
-   * Calls `listener` for the changes of other processes. `onLost` says that some may have been missed: the receiver
-   * drops all it has near. The result ends the subscription.
+   * Calls `listener` for the changes of other processes. `onLost` says that some may be missed from now on (`lost`), and
+   * that all after it will come (`restored`, after which the receiver drops what it has near). Resolves also when
+   * there is no connection yet: `lost` was told then. The result ends the subscription.
    */
-  subscribe(listener: (change: CacheChange) => void, onLost: () => void): Promise<() => Promise<void>>
+  subscribe(
+    listener: (change: CacheChange) => void,
+    onLost: (state: 'lost' | 'restored') => void,
+  ): Promise<() => Promise<void>>
   close?(): Promise<void>
 }
 

@@ -66,6 +66,7 @@ export class ClusterWire implements RedisWire {
 
 const keyless = new Set([
   'PING',
+  'SCAN',
   'INFO',
   'PUBLISH',
   'SCRIPT',
