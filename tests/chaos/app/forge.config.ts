@@ -1,7 +1,9 @@
 import { defineConfig, defineFeature } from 'tsforge'
 import { dbPort } from 'tsforge/db'
 import { created, route } from 'tsforge/http'
+import { idempotency } from 'tsforge/idempotency'
 import { Type } from 'tsforge/schema'
+import { payments } from './payments.ts'
 
 const Entry = Type.Object({ id: Type.String({ format: 'uuid' }) })
 const Pause = Type.Object({ ms: Type.Integer({ minimum: 0 }) })
@@ -133,4 +135,4 @@ const ledger = defineFeature({
   ],
 })
 
-export default defineConfig({ name: 'chaos', features: [ledger] })
+export default defineConfig({ name: 'chaos', features: [ledger, payments(), idempotency()] })

@@ -25,7 +25,7 @@ const NoteData = Type.Object(
 const tags = ['notes']
 const paging = definePage({ name: 'notes', sort: ['id', 'title'], defaultSort: '-id' })
 
-export function noteRoutes({ repository, cursors }: NoteService): readonly Route[] {
+export function noteRoutes({ db, idempotency, repository, cursors }: NoteService): readonly Route[] {
   return [
     route({
       method: 'GET',
@@ -53,10 +53,14 @@ export function noteRoutes({ repository, cursors }: NoteService): readonly Route
       data: NoteData,
       etag: 'version',
       errors: ['note.title_taken'],
-      handler: async (call) => {
-        const note = await repository.insert(call.body)
-        return created(note, { location: `/api/v1/notes/${note.id}` })
-      },
+      // The note and the answer for its Idempotency-Key commit together.
+      handler: ({ body }) =>
+        db.tx(async (tx) => {
+          const note = await repository.insert(body, tx)
+          const answer = created(note, { location: `/api/v1/notes/${note.id}` })
+          await idempotency.inTransaction(tx, answer)
+          return answer
+        }),
     }),
     route({
       method: 'GET',

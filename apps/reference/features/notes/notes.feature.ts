@@ -1,6 +1,7 @@
 import { defineFeature } from 'tsforge'
 import type { Feature } from 'tsforge'
 import { dbPort } from 'tsforge/db'
+import { idempotencyPort } from 'tsforge/idempotency'
 import { noteErrors } from './note.errors.ts'
 import { createNoteService } from './note.service.ts'
 import { noteRoutes } from './note.routes.ts'
@@ -9,7 +10,7 @@ import { noteRoutes } from './note.routes.ts'
 export function notes(): Feature {
   return defineFeature({
     name: 'notes',
-    needs: { db: dbPort },
+    needs: { db: dbPort, idempotency: idempotencyPort },
     errors: noteErrors,
     migrations: { module: 'notes', directory: new URL('./migrations/', import.meta.url), after: ['tenants'] },
     permissions: {

@@ -120,6 +120,8 @@ export function accountsRoutes(accounts: Accounts): readonly Route[] {
         'A refresh token works once. Sent again within seconds (a lost answer) it brings the same pair; later it ends the session.',
       tags: ['auth'],
       access: 'public',
+      // It has a replay of its own, of seconds: a longer one would hide that two hold the token.
+      idempotency: 'refused',
       rate: 'refresh',
       body: RefreshBody,
       data: TokensData,

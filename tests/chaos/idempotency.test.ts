@@ -1,0 +1,211 @@
+import { randomUUID } from 'node:crypto'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import type { Db } from 'tsforge/db'
+import { eventually, launch } from '../e2e/product.ts'
+import type { Product, Reply } from '../e2e/product.ts'
+import { anyDatabase, arena, randomness, witness } from './arena.ts'
+import type { Arena } from './arena.ts'
+
+const settings = {
+  FORGE_SECRET: 'nobody-guesses-this-0123456789-abcdefghijk',
+  FORGE_IDEMPOTENCY_LEASE: '1s',
+  FORGE_IDEMPOTENCY_WAIT: '200ms',
+}
+
+let place: Arena
+let database: Awaited<ReturnType<typeof anyDatabase>>
+let db: Db & AsyncDisposable
+beforeAll(async () => {
+  place = arena()
+  database = await anyDatabase()
+  db = witness(database.url)
+})
+afterAll(async () => {
+  await db[Symbol.asyncDispose]()
+  await database[Symbol.asyncDispose]()
+  await place[Symbol.asyncDispose]()
+})
+
+const replica = (env: Readonly<Record<string, string>> = {}): Promise<Product> =>
+  launch({ root: place.root, env: { ...settings, DATABASE_URL: database.url, ...env } })
+const skewed = (ms: number): Promise<Product> =>
+  replica({ CLOCK_SKEW_MS: String(ms), NODE_OPTIONS: `--import=${new URL('./skew.ts', import.meta.url).href}` })
+
+interface Order {
+  readonly id: string
+  readonly before_ms?: number
+  readonly after_ms?: number
+}
+type Answer = Reply<{ readonly id: string }>
+const order = (over: Partial<Order> = {}): Order => ({ id: randomUUID(), ...over })
+const pay = (product: Product, body: Order): Promise<Answer> =>
+  product.ask('POST', '/payments', { body, headers: { 'idempotency-key': body.id } })
+
+const paid = async ({ id }: Order): Promise<number> =>
+  (await db.query<{ n: number }>('select count(*)::int as n from payments where id = $1', [id])).rows[0]!.n
+/** Waits until the claim of a new key is in the store. */
+const claimed = (before: number): Promise<true> =>
+  eventually(async () => ((await claims()) > before ? true : undefined))
+const claims = async (): Promise<number> =>
+  (await db.query<{ n: number }>('select count(*)::int as n from forge_idempotency_keys', [])).rows[0]!.n
+/** As a well-behaved client: the same request again until the answer is final. */
+const insist = (product: Product, body: Order): Promise<Answer> =>
+  eventually(async () => {
+    const reply = await pay(product, body)
+    if (reply.status === 409) expect(reply.headers.get('retry-after')).toBe('1')
+    return reply.status === 409 || reply.status === 503 ? undefined : reply
+  }, 15_000)
+
+describe('with two processes', () => {
+  let one: Product
+  let two: Product
+  beforeAll(async () => {
+    one = await replica()
+    two = await replica()
+  })
+  afterAll(async () => {
+    await two[Symbol.asyncDispose]()
+    await one[Symbol.asyncDispose]()
+  })
+
+  it('fifty identical requests at once have one effect, and get one answer or 409 with Retry-After', async () => {
+    for (const pace of [order(), order({ before_ms: 50 }), order({ before_ms: 600, after_ms: 100 })]) {
+      const answers = await Promise.all(Array.from({ length: 50 }, (_, i) => pay(i % 2 === 0 ? one : two, pace)))
+      expect(await paid(pace)).toBe(1)
+      const good = answers.filter(({ status }) => status === 201)
+      expect(good.length).toBeGreaterThan(0)
+      expect(new Set(good.map(({ body }) => JSON.stringify(body))).size).toBe(1)
+      expect(good.filter(({ headers }) => headers.get('idempotent-replayed') === null)).toHaveLength(1)
+      for (const { status, headers, body } of answers.filter((answer) => !good.includes(answer)))
+        expect([status, body.error.code, headers.get('retry-after')]).toEqual([409, 'idempotency.in_progress', '1'])
+      expect((await pay(two, pace)).body).toEqual(good[0]!.body)
+    }
+  })
+
+  it('a holder that stands still for longer than its lease is overtaken, and cannot commit when it wakes', async () => {
+    await using frozen = await replica()
+    const slow = order({ before_ms: 300 })
+    const before = await claims()
+    const late = pay(frozen, slow)
+    await claimed(before)
+    frozen.kill('SIGSTOP')
+    const heir = await insist(one, slow)
+    expect(heir.status).toBe(201)
+    frozen.kill('SIGCONT')
+    const { status, body, headers } = await late
+    expect([status, body.error.code, headers.get('retry-after')]).toEqual([409, 'idempotency.lease_lost', '1'])
+    expect(await paid(slow)).toBe(1)
+    expect((await insist(frozen, slow)).body).toEqual(heir.body)
+  })
+})
+
+describe('a process that is killed -9', () => {
+  let survivor: Product
+  beforeAll(async () => {
+    survivor = await replica()
+  })
+  afterAll(() => survivor[Symbol.asyncDispose]())
+  let doomed: Product
+  beforeEach(async () => {
+    doomed = await replica()
+    return () => doomed[Symbol.asyncDispose]()
+  })
+
+  it('between claim and commit has done nothing: the next try, after the lease, carries the request out', async () => {
+    const body = order({ before_ms: 1_000 })
+    const before = await claims()
+    const lost = pay(doomed, body).catch((error: unknown) => error)
+    await claimed(before)
+    doomed.kill('SIGKILL')
+    expect(await lost).toBeInstanceOf(Error)
+    expect(await paid(body)).toBe(0)
+    // As long as the lease lasts nobody can know that its holder is dead.
+    expect(await pay(survivor, body)).toMatchObject({
+      status: 409,
+      body: { error: { code: 'idempotency.in_progress' } },
+    })
+    const answer = await insist(survivor, body)
+    expect([answer.status, answer.headers.get('idempotent-replayed')]).toEqual([201, null])
+    expect(await paid(body)).toBe(1)
+    expect((await pay(survivor, body)).headers.get('idempotent-replayed')).toBe('true')
+    expect(await paid(body)).toBe(1)
+  })
+
+  it('between commit and answer has lost nothing: the next try gets the answer that committed with the effect', async () => {
+    const body = order({ after_ms: 60_000 })
+    const lost = pay(doomed, body).catch((error: unknown) => error)
+    await eventually(async () => (await paid(body)) === 1)
+    doomed.kill('SIGKILL')
+    expect(await lost).toBeInstanceOf(Error)
+    const answer = await pay(survivor, body)
+    expect([answer.status, answer.headers.get('idempotent-replayed'), answer.headers.get('location')]).toEqual([
+      201,
+      'true',
+      `/payments/${body.id}`,
+    ])
+    expect(answer.body.data).toEqual({ id: body.id })
+    expect(await paid(body)).toBe(1)
+  })
+
+  it('at any moment under load leaves every request carried out exactly once in the end', async () => {
+    const random = randomness()
+    const bodies: Order[] = []
+    let stopped = false
+    const caller = async (): Promise<void> => {
+      while (!stopped) {
+        const body = order({ before_ms: Math.floor(random() * 40), after_ms: Math.floor(random() * 40) })
+        bodies.push(body)
+        // Half of the tries hit the process that dies again and again.
+        const answer = await eventually(async () => {
+          const reply = await pay(random() < 0.5 ? survivor : doomed, body).catch(() => undefined)
+          return reply?.status === 201 ? reply : undefined
+        }, 30_000)
+        expect(answer.body.data.id).toBe(body.id)
+      }
+    }
+    const callers = Promise.all(Array.from({ length: 8 }, caller))
+    for (let death = 0; death < 4; death++) {
+      const seen = bodies.length
+      const enough = 20 + Math.floor(random() * 20)
+      await eventually(() => bodies.length > seen + enough, 30_000)
+      doomed.kill('SIGKILL')
+      await doomed.exited
+      doomed = await replica()
+    }
+    stopped = true
+    await callers
+    const { rows } = await db.query<{ id: string; n: number }>(
+      'select id, count(*)::int as n from payments where id = any($1::uuid[]) group by id',
+      [bodies.map(({ id }) => id)],
+    )
+    expect(rows.filter(({ n }) => n !== 1)).toEqual([])
+    expect(rows).toHaveLength(bodies.length)
+    expect(bodies.length).toBeGreaterThan(80)
+  })
+})
+
+describe('replicas whose clocks are hours apart', () => {
+  it('neither take work from each other nor forget an answer', async () => {
+    await using ahead = await skewed(5 * 3_600_000)
+    await using behind = await skewed(-5 * 3_600_000)
+    for (const [first, second] of [
+      [ahead, behind],
+      [behind, ahead],
+    ] as const) {
+      // Twice as long as the lease: only the heartbeat holds it.
+      const body = order({ before_ms: 2_000 })
+      const before = await claims()
+      const working = pay(first, body)
+      await claimed(before)
+      let refused = 0
+      let over = false
+      void working.finally(() => (over = true)).catch(() => undefined)
+      while (!over) if ((await pay(second, body)).status === 409) refused++
+      expect(refused).toBeGreaterThan(2)
+      const answer = await working
+      expect(answer.status).toBe(201)
+      expect(await pay(second, body)).toMatchObject({ status: 201, body: answer.body })
+      expect(await paid(body)).toBe(1)
+    }
+  })
+})
