@@ -120,8 +120,8 @@ describe('every route of the document', () => {
 
   it('that works in a tenant refuses malformed ones with 400, foreign ones like unknown ones with 403', async () => {
     const stranger = await app.register()
-    const { body } = await stranger.get<{ id: string }[]>('/api/v1/tenants')
-    const foreign = body.data[0]!.id
+    const { body } = await stranger.get<{ items: { id: string }[] }>('/api/v1/tenants')
+    const foreign = body.data.items[0]!.id
     const takes = ({ takesTenant }: Operation): boolean => takesTenant
     for (const tenant of [
       'global',

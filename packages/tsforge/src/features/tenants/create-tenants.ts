@@ -1,5 +1,6 @@
 import type { Clock } from '../../kernel/clock.ts'
 import { isUuid, uuidv7 } from '../../kernel/ids.ts'
+import type { PageRequest, Slice } from '../../kernel/page.ts'
 import { allows, preconditionErrors } from '../../kernel/precondition.ts'
 import type { Expected } from '../../kernel/precondition.ts'
 import { tell, violatedUnique, within } from '../../primitives/db/index.ts'
@@ -10,6 +11,9 @@ import type { Memberships, Role } from './memberships.ts'
 import { personalName, readName, readSlug } from './naming.ts'
 import * as repository from './tenants-repository.ts'
 import type { JoinedTenant, Member, Standing, Tenant, Tenants, TenantValues } from './tenants.ts'
+
+const firstTenants: PageRequest = { limit: 100, order: [{ column: 'id', direction: 'asc' }] }
+const firstMembers: PageRequest = { limit: 100, order: [{ column: 'created_at', direction: 'asc' }] }
 
 export interface TenantsParts {
   readonly db: Db
@@ -68,8 +72,8 @@ class StoredTenants implements Tenants {
     return repository.selectDefault(tx, userId)
   }
 
-  listFor(userId: string): Promise<JoinedTenant[]> {
-    return repository.selectTenantsOf(this.#db, userId)
+  listFor(userId: string, page: PageRequest = firstTenants): Promise<Slice<JoinedTenant>> {
+    return repository.selectTenantsOf(this.#db, userId, page)
   }
 
   async get(tenantId: string): Promise<Tenant> {
@@ -104,9 +108,9 @@ class StoredTenants implements Tenants {
     })
   }
 
-  async members(tenantId: string): Promise<Member[]> {
+  async members(tenantId: string, page: PageRequest = firstMembers): Promise<Slice<Member>> {
     await this.get(tenantId)
-    return repository.selectMembers(this.#db, tenantId)
+    return repository.selectMembers(this.#db, tenantId, page)
   }
 
   addMember(tenantId: string, userId: string, role: Role, outer?: Queryable): Promise<Member> {

@@ -1,3 +1,4 @@
+import { createCursors } from '../../http/cursors.ts'
 import { defineFeature } from '../../http/feature.ts'
 import type { Feature } from '../../http/feature.ts'
 import type { Port } from '../../kernel/plugin.ts'
@@ -25,8 +26,12 @@ export function tenants(): Feature {
     provides: tenantsPort as Port<TenantsRoom>,
     errors: tenantsErrors,
     permissions: tenantPermissions,
-    setup: ({ db, clock, memberships, access }): TenantsRoom =>
-      Object.assign(createTenants({ db, clock, memberships }), { access, memberships }),
+    setup: ({ db, clock, secrets, memberships, access }): TenantsRoom =>
+      Object.assign(createTenants({ db, clock, memberships }), {
+        access,
+        memberships,
+        cursors: createCursors(secrets),
+      }),
     routes: tenantsRoutes,
     tenantGate: ({ memberships }) => tenantGate(memberships),
   })

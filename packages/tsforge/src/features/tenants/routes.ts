@@ -1,6 +1,8 @@
 import { created, noContent } from '../../http/answer.ts'
+import type { Cursors } from '../../http/cursors.ts'
 import { httpErrors } from '../../http/errors.ts'
 import type { PermissionSpec } from '../../http/feature.ts'
+import { definePage, pageOf, pageQuery, pageSchema, parsePage } from '../../http/pagination.ts'
 import { route } from '../../http/route.ts'
 import type { Call, Route } from '../../http/route.ts'
 import { nullable, Timestamp, Type, Uuid } from '../../http/schema.ts'
@@ -10,7 +12,7 @@ import type { Queryable } from '../../primitives/db/index.ts'
 import type { Access } from './access.ts'
 import { tenantsErrors } from './errors.ts'
 import type { Memberships } from './memberships.ts'
-import type { Member, Standing, Tenant, Tenants } from './tenants.ts'
+import type { JoinedTenant, Member, Standing, Tenant, Tenants } from './tenants.ts'
 
 type Permission = 'tenants.read' | 'tenants.manage' | 'members.read' | 'members.manage'
 
@@ -30,6 +32,7 @@ export const tenantPermissions: Readonly<Record<Permission, PermissionSpec>> = {
 export interface TenantsRoom extends Tenants {
   readonly access: Access
   readonly memberships: Memberships
+  readonly cursors: Cursors
 }
 
 const Role = Type.Union([Type.Literal('owner'), Type.Literal('member')])
@@ -48,6 +51,9 @@ const tenantProperties = {
 const TenantData = Type.Object(tenantProperties, { $id: 'Tenant' })
 const JoinedTenantData = Type.Object({ ...tenantProperties, role: Role }, { $id: 'JoinedTenant' })
 const MemberData = Type.Object({ user_id: Uuid, role: Role, created_at: Timestamp }, { $id: 'Member' })
+
+const tenantPages = definePage({ name: 'tenants', sort: ['id'] })
+const memberPages = definePage({ name: 'members', sort: ['created_at'] })
 
 const TenantParams = Type.Object({ id: Uuid })
 const MemberParams = Type.Object({ id: Uuid, user_id: Uuid })
@@ -77,11 +83,13 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       url: '/api/v1/tenants',
       id: 'listTenants',
       summary: 'My tenants, oldest first',
-      data: Type.Array(JoinedTenantData),
+      query: Type.Object(pageQuery),
+      data: pageSchema(JoinedTenantData),
       errors: ['access.denied'],
       handler: async (call) => {
         const userId = user(call, 'tenants.read')
-        return (await room.listFor(userId)).map((tenant) => ({ ...tenantData(tenant), role: tenant.role }))
+        const page = parsePage(call.query, tenantPages, room.cursors, { userId })
+        return pageOf(await room.listFor(userId, page), page, joinedTenantData)
       },
     }),
     route({
@@ -159,11 +167,14 @@ export function tenantsRoutes(room: TenantsRoom): readonly Route[] {
       id: 'listMembers',
       summary: 'Members of a tenant, oldest first',
       params: TenantParams,
-      data: Type.Array(MemberData),
+      query: Type.Object(pageQuery),
+      data: pageSchema(MemberData),
       errors: guarded,
       handler: async (call) => {
-        await need(call, 'members.read', call.params.id)
-        return (await room.members(call.params.id)).map(memberData)
+        const { id } = call.params
+        await need(call, 'members.read', id)
+        const page = parsePage(call.query, memberPages, room.cursors, { tenantId: id.toLowerCase() })
+        return pageOf(await room.members(id, page), page, memberData)
       },
     }),
     route({
@@ -253,6 +264,10 @@ function sameId(a: string | null, b: string): boolean {
 function tenantData(tenant: Tenant): Static<typeof TenantData> {
   const { id, name, slug, kind, version, createdAt, updatedAt } = tenant
   return { id, name, slug, kind, version, created_at: createdAt, updated_at: updatedAt }
+}
+
+function joinedTenantData(tenant: JoinedTenant): Static<typeof JoinedTenantData> {
+  return { ...tenantData(tenant), role: tenant.role }
 }
 
 function memberData({ userId, role, createdAt }: Member): Static<typeof MemberData> {

@@ -1,5 +1,7 @@
 import { currentContext } from '../../kernel/context.ts'
-import type { Queryable } from '../../primitives/db/index.ts'
+import type { PageRequest, Slice } from '../../kernel/page.ts'
+import { selectPage } from '../../primitives/db/index.ts'
+import type { KeysetColumn, Queryable } from '../../primitives/db/index.ts'
 import type { Role } from './memberships.ts'
 import type { JoinedTenant, Member, Tenant } from './tenants.ts'
 
@@ -79,13 +81,19 @@ export async function softDeleteTenant(tx: Queryable, id: string, now: Date): Pr
   ])
 }
 
-export async function selectTenantsOf(db: Queryable, userId: string): Promise<JoinedTenant[]> {
-  const { rows } = await db.query<JoinedTenant>(
-    `select ${tenantColumns}, m.role from forge_tenants_memberships m join forge_tenants t on t.id = m.tenant_id
-     where m.user_id = $1 and t.deleted_at is null order by t.created_at, t.id`,
-    [userId],
-  )
-  return rows
+/** Ids grow with time, so that their order is the order of age. */
+const byId: KeysetColumn = { expression: 't.id', type: 'uuid', direction: 'asc' }
+
+export function selectTenantsOf(db: Queryable, userId: string, page: PageRequest): Promise<Slice<JoinedTenant>> {
+  const list = {
+    select: `${tenantColumns}, m.role`,
+    from: 'forge_tenants_memberships m join forge_tenants t on t.id = m.tenant_id',
+    where: 'm.user_id = $1 and t.deleted_at is null',
+    values: [userId],
+    order: page.order.map(({ direction }) => ({ ...byId, direction })),
+    tieBreak: byId,
+  }
+  return selectPage<JoinedTenant>(db, list, page)
 }
 
 /** The personal tenant if there is one, else the one joined first. */
@@ -98,12 +106,17 @@ export async function selectDefault(db: Queryable, userId: string): Promise<stri
   return rows[0]?.id ?? null
 }
 
-export async function selectMembers(db: Queryable, tenantId: string): Promise<Member[]> {
-  const { rows } = await db.query<Member>(
-    `select ${memberColumns} from forge_tenants_memberships where tenant_id = $1 order by created_at, user_id`,
-    [tenantId],
-  )
-  return rows
+export function selectMembers(db: Queryable, tenantId: string, page: PageRequest): Promise<Slice<Member>> {
+  const joined: KeysetColumn = { expression: 'created_at', type: 'timestamptz', direction: 'asc' }
+  const list = {
+    select: memberColumns,
+    from: 'forge_tenants_memberships',
+    where: 'tenant_id = $1',
+    values: [tenantId],
+    order: page.order.map(({ direction }) => ({ ...joined, direction })),
+    tieBreak: { expression: 'user_id', type: 'uuid', direction: 'asc' } as const,
+  }
+  return selectPage<Member>(db, list, page)
 }
 
 /** `undefined` when the user is a member already. */

@@ -1,5 +1,6 @@
 import { port } from '../../kernel/plugin.ts'
 import type { Port } from '../../kernel/plugin.ts'
+import type { PageRequest, Slice } from '../../kernel/page.ts'
 import type { Expected } from '../../kernel/precondition.ts'
 import type { Queryable } from '../../primitives/db/index.ts'
 import type { Role } from './memberships.ts'
@@ -54,15 +55,16 @@ export interface Tenants {
   create(values: TenantValues & { readonly ownerId: string }, tx?: Queryable): Promise<Tenant>
   /** The tenant that a token names at login: the personal one, else the oldest. `null` when there is none. */
   defaultFor(userId: string, tx?: Queryable): Promise<string | null>
-  /** All tenants of a user, oldest first. */
-  listFor(userId: string): Promise<JoinedTenant[]>
+  /** Tenants of a user by `id`, which is by age. Default: the first 100. */
+  listFor(userId: string, page?: PageRequest): Promise<Slice<JoinedTenant>>
   /** Throws `tenant.forbidden` when there is no such tenant. */
   get(tenantId: string): Promise<Tenant>
   /** Absent keys stay as they are. Throws `precondition.failed` when another version is expected. */
   update(tenantId: string, values: Partial<TenantValues>, expected?: Expected, tx?: Queryable): Promise<Tenant>
   /** Hides a team and ends all its memberships' effect. Personal tenants throw `tenant.personal`. */
   delete(tenantId: string, expected?: Expected, tx?: Queryable): Promise<void>
-  members(tenantId: string): Promise<Member[]>
+  /** Members of a tenant by `created_at`. Default: the first 100. Throws `tenant.forbidden` when there is no such tenant. */
+  members(tenantId: string, page?: PageRequest): Promise<Slice<Member>>
   /** Throws `tenant.member_exists`. A personal tenant throws `tenant.personal`. */
   addMember(tenantId: string, userId: string, role: Role, tx?: Queryable): Promise<Member>
   /** Throws `tenant.member_not_found`, and `tenant.last_owner` rather than leave a tenant without an owner. */

@@ -13,7 +13,7 @@ test('the migrations go up, down without a trace, and up again', async () => {
     (await db.query(`select tablename from pg_tables where tablename like 'forge_tenants%'`)).rows
   await migrator.up()
   expect(await tables()).toHaveLength(2)
-  await migrator.down()
+  await migrator.down({ steps: 2 })
   expect(await tables()).toEqual([])
   await migrator.up()
   expect(await tables()).toHaveLength(2)

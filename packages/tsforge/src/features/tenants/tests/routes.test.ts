@@ -52,6 +52,11 @@ interface TenantBody {
   readonly version: number
 }
 
+interface ListOf<Item> {
+  readonly items: readonly Item[]
+  readonly page: { readonly next_cursor: string | null; readonly total?: number }
+}
+
 let app: TestApp
 beforeAll(async () => {
   app = await createTestApp({ features: [lab(), tenants()] })
@@ -72,8 +77,8 @@ async function team(client: Client): Promise<TenantBody> {
 test('an owner makes, reads, renames and deletes a team', async () => {
   const owner = as(someone())
   const { id } = await team(owner)
-  const list = await owner.get<{ id: string; role: string }[]>('/api/v1/tenants')
-  expect(list.body.data).toEqual([expect.objectContaining({ id, role: 'owner', kind: 'team' })])
+  const list = await owner.get<ListOf<{ id: string; role: string }>>('/api/v1/tenants')
+  expect(list.body.data.items).toEqual([expect.objectContaining({ id, role: 'owner', kind: 'team' })])
   const read = await owner.get<TenantBody>(`/api/v1/tenants/${id}`)
   expect(read.headers['etag']).toBe('"v1"')
   expect((await owner.get(`/api/v1/tenants/${id}`, { headers: { 'if-none-match': '"v1"' } })).status).toBe(304)
@@ -108,7 +113,7 @@ test('members are added, promoted and removed; the last owner stays', async () =
   expect((await owner.patch(`${members}/${memberId}`, { role: 'owner' })).status).toBe(200)
   expect((await owner.delete(`${members}/${ownerId}`)).status).toBe(204)
   expect((await owner.get(members)).status).toBe(403)
-  expect((await as(memberId).get<unknown[]>(members)).body.data).toHaveLength(1)
+  expect((await as(memberId).get<ListOf<unknown>>(members)).body.data.items).toHaveLength(1)
 })
 
 test('a member reads and may leave, and manages nothing', async () => {
@@ -166,8 +171,12 @@ describe('the wall between tenants', () => {
       name: 'Team',
       version: 1,
     })
-    expect((await as(ownerId).get<unknown[]>(`/api/v1/tenants/${foreign}/members`)).body.data).toHaveLength(1)
-    expect((await stranger.get<{ id: string }[]>('/api/v1/tenants')).body.data.map(({ id }) => id)).toEqual([mine])
+    expect((await as(ownerId).get<ListOf<unknown>>(`/api/v1/tenants/${foreign}/members`)).body.data.items).toHaveLength(
+      1,
+    )
+    expect((await stranger.get<ListOf<{ id: string }>>('/api/v1/tenants')).body.data.items.map(({ id }) => id)).toEqual(
+      [mine],
+    )
   })
 
   test('bodies cannot name what is not theirs to name', async () => {
@@ -265,4 +274,55 @@ test('nobody gets in without signing in', async () => {
   ]) {
     expect((await app.client.send(method!, `/api/v1/tenants${url!}`)).status).toBe(401)
   }
+})
+
+/** All items of a list, and how many were on each page. */
+async function walk(client: Client, url: string): Promise<{ readonly sizes: number[]; readonly ids: string[] }> {
+  const sizes: number[] = []
+  const ids: string[] = []
+  for (let cursor: string | null = ''; cursor !== null;) {
+    const { status, body }: Reply<ListOf<{ id?: string; user_id?: string }>> = await client.get(
+      `${url}?limit=2${cursor === '' ? '' : `&cursor=${cursor}`}`,
+    )
+    expect(status).toBe(200)
+    sizes.push(body.data.items.length)
+    ids.push(...body.data.items.map((item) => String(item.id ?? item.user_id)))
+    cursor = body.data.page.next_cursor
+  }
+  return { sizes, ids }
+}
+
+test('tenants and members come in pages, oldest first, none twice and none left out', async () => {
+  const ownerId = someone()
+  const owner = as(ownerId)
+  const teams: string[] = []
+  for (let i = 0; i < 5; i++) teams.push((await team(owner)).id)
+  expect(await walk(owner, '/api/v1/tenants')).toEqual({ sizes: [2, 2, 1], ids: teams })
+
+  const people = [ownerId]
+  const members = `/api/v1/tenants/${teams[0]}/members`
+  for (let i = 0; i < 4; i++) {
+    people.push(someone())
+    await app.clock.advance(1)
+    await owner.post(members, { user_id: people.at(-1) })
+  }
+  expect(await walk(owner, members)).toEqual({ sizes: [2, 2, 1], ids: people })
+  const newest = await owner.get<ListOf<{ user_id: string }>>(`${members}?sort=-created_at&limit=1&total=true`)
+  expect(newest.body.data).toMatchObject({ items: [{ user_id: people.at(-1) }], page: { total: 5 } })
+})
+
+test('a cursor belongs to one list of one reader', async () => {
+  const owner = as(someone())
+  const [first, second] = [await team(owner), await team(owner)]
+  await owner.post(`/api/v1/tenants/${first.id}/members`, { user_id: someone() })
+  const { body } = await owner.get<ListOf<unknown>>(`/api/v1/tenants/${first.id}/members?limit=1`)
+  const cursor = body.data.page.next_cursor
+  expect(cursor).not.toBeNull()
+  for (const url of [`/api/v1/tenants/${second.id}/members`, '/api/v1/tenants']) {
+    const reply = await owner.get(`${url}?cursor=${cursor}`)
+    expect([reply.status, reply.body.error.code]).toEqual([400, 'page.cursor_invalid'])
+  }
+  const { body: mine } = await owner.get<ListOf<unknown>>('/api/v1/tenants?limit=1')
+  const stolen = await as(someone()).get(`/api/v1/tenants?cursor=${mine.data.page.next_cursor}`)
+  expect(stolen.body.error.code).toBe('page.cursor_invalid')
 })

@@ -75,7 +75,7 @@ describe('the personal tenant', () => {
       Array.from({ length: 20 }, () => here.tenants.createPersonal({ userId, name: 'Ada' })),
     )
     expect(results.filter((result) => result.status === 'fulfilled')).toHaveLength(1)
-    expect(await here.tenants.listFor(userId)).toHaveLength(1)
+    expect((await here.tenants.listFor(userId)).items).toHaveLength(1)
   })
 
   test('cannot be shared, left or deleted', async () => {
@@ -142,7 +142,7 @@ describe('teams', () => {
     expect(await here.memberships.roleOf(ownerId, id)).toBe('owner')
     await here.tenants.delete(id)
     expect(await here.memberships.roleOf(ownerId, id)).toBeUndefined()
-    expect(await here.tenants.listFor(ownerId)).toEqual([])
+    expect((await here.tenants.listFor(ownerId)).items).toEqual([])
     expect(await here.tenants.defaultFor(ownerId)).toBeNull()
     for (const act of [
       () => here.tenants.get(id),
@@ -182,7 +182,7 @@ describe('members', () => {
     await expect(here.tenants.addMember(id, userId, 'owner')).rejects.toEqual(code('tenant.member_exists'))
     expect(await here.tenants.changeRole(id, userId, 'owner')).toMatchObject({ role: 'owner' })
     await here.tenants.removeMember(id, ownerId)
-    expect((await here.tenants.members(id)).map((member) => member.userId)).toEqual([userId])
+    expect((await here.tenants.members(id)).items.map((member) => member.userId)).toEqual([userId])
     for (const act of [
       () => here.tenants.changeRole(id, ownerId, 'owner'),
       () => here.tenants.removeMember(id, ownerId),
@@ -223,7 +223,7 @@ describe('members', () => {
         .filter((result) => result.status === 'rejected')
         .map((result) => (result.reason as { code: string }).code),
     ).toEqual(['tenant.last_owner'])
-    expect((await here.tenants.members(id)).filter((member) => member.role === 'owner')).toHaveLength(1)
+    expect((await here.tenants.members(id)).items.filter((member) => member.role === 'owner')).toHaveLength(1)
   })
 })
 

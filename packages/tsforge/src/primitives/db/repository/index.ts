@@ -1,3 +1,5 @@
+export { selectPage } from '../keyset.ts'
+export type { KeysetColumn, ListStatement } from '../keyset.ts'
 export { column } from './columns.ts'
 export type { Column, ColumnFlags, Columns } from './columns.ts'
 export { defineTable } from './table.ts'

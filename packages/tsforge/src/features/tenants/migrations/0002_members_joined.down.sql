@@ -1,0 +1,1 @@
+drop index forge_tenants_memberships_joined;
