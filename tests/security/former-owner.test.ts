@@ -47,10 +47,10 @@ describe('somebody who is no owner any more', () => {
             : await ada.patch(`${members}/${bob.id}`, { role: 'member' })
         expect(ended.status).toBeLessThan(300)
         expect((await write(bob, id, puppet)).status).toBe(403)
-        const now = await ada.get<{ user_id: string; role: string }[]>(members)
+        const now = await ada.get<{ items: { user_id: string; role: string }[] }>(members)
         expect(
           sound(now)
-            .body.data.filter(({ role }) => role === 'owner')
+            .body.data.items.filter(({ role }) => role === 'owner')
             .map((each) => each.user_id),
         ).toEqual([ada.id])
         expect((await ada.get<{ name: string }>(`/api/v1/tenants/${id}`)).body.data.name).toBe('Ours')
