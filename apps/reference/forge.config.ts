@@ -1,11 +1,20 @@
 import { defineConfig } from 'tsforge'
 import { accounts } from 'tsforge/accounts'
 import { idempotency } from 'tsforge/idempotency'
+import { quota } from 'tsforge/quota'
 import { ratelimit } from 'tsforge/ratelimit'
 import { tenants } from 'tsforge/tenants'
 import { notes } from './features/notes/notes.feature.ts'
+import { free, pro } from './plans.ts'
 
 export default defineConfig({
   name: 'reference',
-  features: [accounts(), tenants(), ratelimit(), idempotency(), notes()],
+  features: [
+    accounts(),
+    tenants(),
+    ratelimit(),
+    quota({ plans: [free, pro], defaultPlan: 'free', routes: { createNote: 'notes.created' } }),
+    idempotency(),
+    notes(),
+  ],
 })
