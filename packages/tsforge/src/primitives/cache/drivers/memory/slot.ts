@@ -60,7 +60,8 @@ export class Slot implements CacheSlot {
     return {
       value: this.value,
       freshMs: this.freshUntil - now,
-      staleMs: this.goneAt - this.freshUntil,
+      // Sums of times have a rest behind the comma that nobody asked for.
+      staleMs: Math.round(this.goneAt - this.freshUntil),
       eagerMs: this.eagerMs,
       tags: this.tags === undefined ? [] : this.tags.map((tag) => tag.name),
     }
