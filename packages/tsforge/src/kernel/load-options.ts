@@ -96,17 +96,29 @@ function readDotenv(dotenv: LoadSettings['dotenv']): Dotenv {
 type Found = { readonly value: unknown } | { readonly problem: string }
 
 function read(field: Field<unknown>, raw: string | undefined, own: unknown): Found {
-  const text = raw || (field.secret && typeof own === 'string' ? own : undefined)
-  if (text === undefined) {
-    if (own !== undefined) return { value: own }
+  if (!raw && own === undefined) {
     return field.hasDefault ? { value: field.defaultValue } : { problem: `is required (${field.type}): ${field.doc}` }
   }
+  // An empty list has no text.
+  if (!raw && Array.isArray(own) && own.length === 0 && field.type === 'list') return { value: own }
+  const text = raw || written(field, own)
+  if (text === undefined) return { problem: `is set in code to something else than ${field.type.replaceAll('\\', '')}` }
   try {
     return { value: field.parse(text) }
   } catch (error) {
     const { message } = error as Error
     return { problem: field.secret ? message.replaceAll(text, '[secret]') : `${message}, not ${show(text)}` }
   }
+}
+
+/** A value from code as one would write it into the environment, so that both meet the same parser. */
+function written({ type }: Field<unknown>, own: unknown): string | undefined {
+  if (own instanceof Secret) return own.reveal()
+  if (typeof own === 'number' && type === 'duration')
+    return Number.isSafeInteger(own) && own >= 0 ? `${own}ms` : `${own}`
+  if (typeof own === 'string' || typeof own === 'number' || typeof own === 'boolean') return String(own)
+  if (Array.isArray(own) && type === 'list') return own.join(',')
+  return undefined
 }
 
 /** Cuts what is long and hides the password of a URL. */

@@ -51,6 +51,26 @@ describe('where a value comes from', () => {
     expect(load({})).toEqual({ port: 3000, idleMs: 900_000, origin: undefined })
   })
 
+  test.each([
+    [{ port: 99_999 }, 'PORT must be 0 to 65535, not "99999"'],
+    [{ port: 'eighty' }, 'PORT must be a whole number in plain digits, not "eighty"'],
+    [{ port: {} }, 'PORT is set in code to something else than port'],
+    [{ idleMs: 10 }, 'FORGE_SHOP_IDLE must be at least 1s, not "10ms"'],
+    [{ idleMs: Number.NaN }, 'FORGE_SHOP_IDLE must be a duration such as 250ms, 30s, 15m, 1h30m or 7d, not "NaN"'],
+    [{ idleMs: null }, 'FORGE_SHOP_IDLE is set in code to something else than duration'],
+    [{ origin: 'ftp://example.com' }, 'FORGE_SHOP_ORIGIN must be a URL that starts with http:// or https://'],
+  ])('the code meets the checks of the environment: %j', (values, fault) => {
+    expect(faultsOf(shop, { values: { shop: values } })).toEqual([expect.stringContaining(fault)])
+  })
+
+  test('the code may write what the environment may, and plain values', () => {
+    const load = (values: Readonly<Record<string, unknown>>) =>
+      loadOptions({ shop: { ...shop, tags } }, { env: {}, environment: 'test', values: { shop: values } }).shop
+    const tags = field.list('FORGE_SHOP_TAGS', { doc: 'Tags.', default: ['x'] })
+    expect(load({ idleMs: '5m', tags: ['a', 'b'] })).toMatchObject({ idleMs: 300_000, tags: ['a', 'b'] })
+    expect(load({ idleMs: 300_000, tags: [] })).toMatchObject({ idleMs: 300_000, tags: [] })
+  })
+
   test('an empty or blank variable counts as unset', () => {
     expect(load({ env: { PORT: '' }, dotenv: { PORT: '2' } }).port).toBe(2)
     expect(load({ env: { PORT: ' ' }, dotenv: 'PORT=' }).port).toBe(3000)
