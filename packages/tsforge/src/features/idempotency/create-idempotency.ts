@@ -130,10 +130,11 @@ export function createIdempotency(parts: IdempotencyParts): RunningIdempotency {
       const run = context === undefined ? undefined : byContext.get(context)
       if (run === undefined) return
       const packed = value === undefined || run.render === undefined ? packGone('lost') : pack(run.render(value))
+      const { text, whole } = sealed(run.id, packed)
       const held =
         !run.lost &&
         (driver.capabilities.transactional
-          ? await driver.settle(run.id, run.token, sealed(run.id, packed).text, options.ttlMs, tx)
+          ? await driver.settle(run.id, run.token, text, options.ttlMs, tx)
           : await driver.extend(run.id, run.token, options.leaseMs))
       if (!held) {
         run.lose()
@@ -142,7 +143,7 @@ export function createIdempotency(parts: IdempotencyParts): RunningIdempotency {
       if (driver.capabilities.transactional)
         afterCommit(
           tx,
-          () => (run.committed = packed),
+          () => (run.committed = whole ? packed : undefined),
           // Nobody says when a foreign transaction commits: the answer is stored once more.
           () => {},
         )

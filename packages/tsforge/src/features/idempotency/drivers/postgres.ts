@@ -15,7 +15,7 @@ const later = (parameter: string): string => `clock_timestamp() + ${parameter}::
 
 // Looks before it inserts: a conflict with a row that an open transaction has changed would wait for its end.
 const insert = `insert into forge_idempotency_keys (id, token, request, lease_until, expires_at)
-  select $1, $2, $3, ${later('$4')}, ${later('$5')}
+  select $1::text, $2::uuid, $3::text, ${later('$4')}, ${later('$5')}
   where not exists (select 1 from forge_idempotency_keys where id = $1)
   on conflict (id) do nothing`
 

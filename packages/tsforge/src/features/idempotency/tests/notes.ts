@@ -43,6 +43,21 @@ export function notes(state: Notes): Feature {
     needs: { db: dbPort, idempotency: idempotencyPort },
     permissions: {},
     setup: ({ idempotency }) => void (state.service = idempotency),
+    // `Bearer user tenant scopes`: whoever one says one is.
+    authenticator: () => ({
+      name: 'bearer',
+      scheme: { type: 'http', scheme: 'bearer' },
+      authenticate: ({ authorization }) => {
+        if (authorization === undefined) return undefined
+        const [id = '', tenantId, scopes] = authorization.value.split(' ')
+        return {
+          kind: 'user',
+          id,
+          ...(tenantId !== undefined && tenantId !== '-' && { tenantId }),
+          ...(scopes !== undefined && { scopes: scopes.split(',') }),
+        }
+      },
+    }),
     routes: () => [
       route({ ...base, method: 'POST', url: '/notes', id: 'a', access: 'authenticated' }),
       route({ ...base, method: 'POST', url: '/other', id: 'b', access: 'authenticated' }),

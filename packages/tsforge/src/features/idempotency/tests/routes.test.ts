@@ -1,7 +1,6 @@
 import { setImmediate as turn } from 'node:timers/promises'
 import { randomUUID } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
-import { defineFeature } from '../../../http/feature.ts'
 import { createTestApp } from '../../../testing/app.ts'
 import type { TestApp } from '../../../testing/app.ts'
 import { idempotency } from '../plugin.ts'
@@ -11,30 +10,9 @@ import type { Notes } from './notes.ts'
 const tenantA = '0192aaaa-0000-7000-8000-00000000000a'
 const tenantB = '0192aaaa-0000-7000-8000-00000000000b'
 
-/** `Bearer user tenant scopes`: whoever one says one is. */
-const believer = () =>
-  defineFeature({
-    name: 'believer',
-    setup: () => {},
-    authenticator: () => ({
-      name: 'bearer',
-      scheme: { type: 'http', scheme: 'bearer' },
-      authenticate: ({ authorization }) => {
-        if (authorization === undefined) return undefined
-        const [id = '', tenantId, scopes] = authorization.value.split(' ')
-        return {
-          kind: 'user',
-          id,
-          ...(tenantId !== undefined && tenantId !== '-' && { tenantId }),
-          ...(scopes !== undefined && { scopes: scopes.split(',') }),
-        }
-      },
-    }),
-  })
-
 async function open(env: Record<string, string> = {}): Promise<{ app: TestApp; state: Notes } & AsyncDisposable> {
   const state = { runs: [], gates: new Map(), service: undefined as never }
-  const app = await createTestApp({ features: [idempotency(), believer(), notes(state)], env })
+  const app = await createTestApp({ features: [idempotency(), notes(state)], env })
   return { app, state, [Symbol.asyncDispose]: () => app[Symbol.asyncDispose]() as Promise<void> }
 }
 

@@ -215,3 +215,15 @@ it('lets duplicates wait without holding a connection each', async () => {
   for (const answer of answers) expect(answer).toEqual(render({ id: 1 }))
   expect(await effects('waiting')).toBe(1)
 })
+
+it('says also of an answer in the transaction that it was too large to keep', async () => {
+  const service = desk({ driver: postgres(db), clock: createFakeClock(), options: { answerBytes: 100 } })
+  const large = { text: 'x'.repeat(200) }
+  const first = await send(service, 'large', async () => {
+    await db.tx((tx) => service.inTransaction(tx, large))
+    return render(large)
+  })
+  expect(first).toMatchObject({ source: 'executed', kept: false })
+  const again = send(service, 'large', () => expect.fail('ran twice'))
+  await expect(again).rejects.toMatchObject({ code: 'idempotency.answer_gone', meta: { reason: 'too_large' } })
+})
