@@ -3,7 +3,7 @@ import { crc32 } from 'node:zlib'
 import type { CacheCodec, CacheEntry, DecodedEntry } from './driver.ts'
 import { cacheErrors } from './errors.ts'
 
-// A record: "FC", version, kind, CRC-32 of all that follows, staleMs, eagerMs, the number of tags, tags with versions, value.
+// A record: "FC", version, kind, CRC-32 of kind and all that follows, staleMs, eagerMs, the number of tags, tags with versions, value.
 const magic = 0x4643
 const version = 1
 const json = 0
@@ -45,7 +45,7 @@ export function createCodec({ maxBytes, onCorrupt = () => {} }: CodecSettings): 
       record.writeUIntBE(names.length, bodyAt + 12, 6)
       names.copy(record, headBytes)
       body.copy(record, headBytes + names.length)
-      record.writeUInt32BE(crc32(record.subarray(bodyAt)), crcAt)
+      record.writeUInt32BE(sumOf(record), crcAt)
       return record
     },
 
@@ -70,7 +70,7 @@ function read(bytes: Buffer, leftMs: number): DecodedEntry | undefined {
       : undefined
   }
   if (bytes.length < headBytes || bytes.readUInt16BE(0) !== magic || bytes[2] !== version) return undefined
-  if (crc32(bytes.subarray(bodyAt)) !== bytes.readUInt32BE(crcAt)) return undefined
+  if (sumOf(bytes) !== bytes.readUInt32BE(crcAt)) return undefined
   const staleMs = bytes.readUIntBE(bodyAt, 6)
   const eagerMs = bytes.readUIntBE(bodyAt + 6, 6)
   const valueAt = headBytes + bytes.readUIntBE(bodyAt + 12, 6)
@@ -86,6 +86,10 @@ function read(bytes: Buffer, leftMs: number): DecodedEntry | undefined {
     tags: pairs.map(([tag]) => tag),
     versions: pairs.map(([, of]) => of),
   }
+}
+
+function sumOf(record: Buffer): number {
+  return crc32(record.subarray(bodyAt), record[3])
 }
 
 /** What a server can count up. */

@@ -55,7 +55,7 @@ export interface Policy {
 }
 
 /** Ten years: what a store surely takes as a number, and no date overflows by. */
-const longestMs = 315_360_000_000
+export const longestMs = 315_360_000_000
 
 /** `options` over `defaults`. Throws `cache.option_invalid`. */
 export function policyOf(defaults: LoadOptions, options: LoadOptions | undefined): Policy {

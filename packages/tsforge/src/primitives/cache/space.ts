@@ -10,7 +10,7 @@ import { entryOf, RunningLoad } from './load.ts'
 import type { Loader } from './load.ts'
 import type { Load } from './loads.ts'
 import type { CacheCounts, NamespaceMeter } from './meter.ts'
-import { ms, policyOf } from './policy.ts'
+import { longestMs, ms, policyOf } from './policy.ts'
 import type { LoadOptions, Policy, WriteOptions } from './policy.ts'
 import { keyOfCall } from './remember.ts'
 import type { Remembered, RememberOptions } from './remember.ts'
@@ -99,9 +99,13 @@ export class Space<V> implements Cache<V> {
     const { driver, loads } = this.#core
     const entry = entryOf(this.#core, this.#in(value), policy.ttlMs, policy, false)
     loads.note({ prefix, keys: [key] })
-    if (entry !== undefined) return driver.set(prefix, key, entry, plainWrite)
-    await driver.delete(prefix, [key])
-    return false
+    if (entry === undefined) {
+      await driver.delete(prefix, [key])
+      return false
+    }
+    const kept = await driver.set(prefix, key, entry, plainWrite)
+    this.#renew()
+    return kept
   }
 
   async setMany(entries: Iterable<readonly [key: string, value: V]>, options?: WriteOptions): Promise<void> {
@@ -157,8 +161,11 @@ export class Space<V> implements Cache<V> {
       checkKeys(policy.tags)
       const place = this.#place(key)
       const running = this.#core.loads.get(place.prefix, key)
-      if (running !== undefined) return await this.#await<T>(running, policy)
-      const found = await this.#core.look(place)
+      if (running !== undefined) return await this.#await<T>(running, policy, policy.hardMs)
+      const { clock } = this.#core
+      const begunAt = clock.monotonic()
+      const look = this.#core.look(place)
+      const found = look instanceof Promise ? await this.#within(policy.hardMs, look) : look
       if (found !== undefined && found.freshMs > 0) {
         if (found.freshMs <= found.eagerMs) this.#load(place, loader, policy, found)
         this.#meter.count('hit', key)
@@ -167,7 +174,8 @@ export class Space<V> implements Cache<V> {
       const waitUntil = this.#core.backoffs.get(place.prefix + key)
       if (waitUntil !== undefined && waitUntil > this.#core.clock.monotonic() && servable(found, policy.graceMs))
         return this.#stale<T>(key, found)
-      return await this.#await<T>(this.#load(place, loader, policy, found), policy)
+      const hardMs = policy.hardMs - (clock.monotonic() - begunAt)
+      return await this.#await<T>(this.#load(place, loader, policy, found), policy, hardMs)
     } catch (error) {
       this.#meter.count('error', key)
       throw error
@@ -182,16 +190,17 @@ export class Space<V> implements Cache<V> {
   }
 
   /** What somebody who came for a value that is being loaded gets, by their own policy. */
-  async #await<T>(load: Load, policy: Policy): Promise<T> {
+  async #await<T>(load: Load, policy: Policy, hardMs: number): Promise<T> {
     const { old, begunAt, key } = load
     const { clock } = this.#core
     const ageMs = old === undefined ? 0 : clock.monotonic() - begunAt - old.freshMs
     if (old !== undefined && ageMs <= policy.staleMs) return this.#stale<T>(key, old)
     const spare = old !== undefined && ageMs <= policy.graceMs ? old : undefined
-    const limitMs = Math.min(policy.hardMs, spare === undefined ? policy.hardMs : policy.softMs)
+    const limitMs = spare === undefined ? hardMs : Math.min(hardMs, policy.softMs)
     try {
-      const value = await (limitMs < policy.loadMs ? this.#within(limitMs, load.value) : load.value)
+      const value = await this.#within(limitMs, load.value)
       this.#meter.count('miss', key)
+      this.#renew()
       return this.#give<T>(value)
     } catch (error) {
       if (spare === undefined) throw error
@@ -199,7 +208,10 @@ export class Space<V> implements Cache<V> {
     }
   }
 
-  async #within(limitMs: number, value: Promise<unknown>): Promise<unknown> {
+  /** `value`, or `cache.load_timeout` after `limitMs`. */
+  async #within<R>(limitMs: number, value: Promise<R>): Promise<R> {
+    // Most calls have no limit of their own, and need no timer.
+    if (limitMs >= longestMs / 2) return value
     const { promise, reject } = Promise.withResolvers<never>()
     const timer = this.#core.clock.after(limitMs, () => reject(cacheErrors.error('cache.load_timeout')))
     try {
@@ -224,11 +236,15 @@ export class Space<V> implements Cache<V> {
     return { namespace: this.name, prefix, key }
   }
 
-  /** The scope at work, with the shelf that holds its entries by now. */
+  /** The scope at work. Throws `tenant.required` when there should be a tenant. */
   #scope(): Scope {
+    return this.#renew() ?? this.#open(tenantPrefix(this.name))
+  }
+
+  /** The scope at work, with the shelf that holds its entries by now. */
+  #renew(): Scope | undefined {
     const scope = this.#common ?? this.#tenant()
-    if (scope === undefined) return this.#open(tenantPrefix(this.name))
-    scope.shelf = this.#shelf(scope.prefix)
+    if (scope !== undefined) scope.shelf = this.#shelf(scope.prefix)
     return scope
   }
 

@@ -94,7 +94,7 @@ class MemoryDriver implements NearCacheDriver {
     slot.refreshTick = tickOf(slot.freshUntil - entry.eagerMs)
     slot.shelf.tag(slot, entry.tags)
     this.#room.place(slot, bytes)
-    return true
+    return slot.queue !== undefined
   }
 
   delete(prefix: string, keys: readonly string[]): number {

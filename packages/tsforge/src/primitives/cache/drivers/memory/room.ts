@@ -81,6 +81,8 @@ export class Room {
   #evictSmall(): void {
     const now = this.#time.now
     for (let slot = this.#small.oldest; slot !== undefined; slot = this.#small.oldest) {
+      // A newcomer is not sent away at once because all before it were wanted.
+      if (this.#small.count === 1 && this.#main.count > 0) return
       const alive = slot.alive(now)
       if (!alive || slot.hits < 2) {
         if (alive) this.#ghosts.add(slot.shelf.prefix, slot.key)

@@ -1,10 +1,10 @@
 const word = 8
 /** Slot, place in the map and list of one entry. */
-export const entryBytes = 240
+export const entryBytes = 360
 
 function textBytes(text: string): number {
   // V8 keeps a byte for each character when it can, else two.
-  return 24 + (Buffer.byteLength(text) === text.length ? text.length : 2 * text.length)
+  return 48 + (Buffer.byteLength(text) === text.length ? text.length : 2 * text.length)
 }
 
 /**
@@ -32,6 +32,7 @@ export function sizeOf(value: unknown, limit: number = Number.POSITIVE_INFINITY)
   for (let part = left.pop(); part !== undefined && bytes <= limit; part = left.pop()) {
     bytes += 6 * word
     if (ArrayBuffer.isView(part)) bytes += bufferBytes(part)
+    else if (part instanceof Date) bytes += 10 * word
     else if (part instanceof ArrayBuffer) bytes += part.byteLength
     else if (part instanceof Map)
       for (const [key, item] of part) {
@@ -64,7 +65,7 @@ export function sizeOf(value: unknown, limit: number = Number.POSITIVE_INFINITY)
 /** A view keeps its whole buffer alive, but for slices of Node's shared pool. */
 function bufferBytes(view: ArrayBufferView): number {
   return (
-    12 * word +
+    24 * word +
     (Buffer.isBuffer(view) && view.buffer.byteLength === Buffer.poolSize ? view.byteLength : view.buffer.byteLength)
   )
 }
