@@ -92,7 +92,15 @@ export async function launch({
   const child = spawn(command as string, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: root,
-    env: { PATH: process.env['PATH'], HOME: root, PORT: '0', NODE_ENV: 'development', ...env },
+    // All callers come from this machine, and many at once: limits are for a test of their own.
+    env: {
+      PATH: process.env['PATH'],
+      HOME: root,
+      PORT: '0',
+      NODE_ENV: 'development',
+      FORGE_RATELIMIT_ENFORCED: 'false',
+      ...env,
+    },
   })
   let out = ''
   let log = ''
@@ -189,7 +197,15 @@ export async function forge(
 ): Promise<Ran> {
   const child = spawn(process.execPath, [forgeBin, ...args, '--cwd', root], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    env: { PATH: process.env['PATH'], HOME: root, PORT: '0', NODE_ENV: 'development', ...env },
+    // All callers come from this machine, and many at once: limits are for a test of their own.
+    env: {
+      PATH: process.env['PATH'],
+      HOME: root,
+      PORT: '0',
+      NODE_ENV: 'development',
+      FORGE_RATELIMIT_ENFORCED: 'false',
+      ...env,
+    },
   })
   let out = ''
   let err = ''
