@@ -211,6 +211,8 @@ export function dbContract({ name, create }: DbContract): void {
           tx.afterCommit(() => {
             throw new Error('hook')
           })
+          // An async function passes for one that returns nothing.
+          tx.afterCommit((() => Promise.reject(new Error('too late to matter'))) as () => void)
           tx.afterCommit(() => called.push('last'))
           await tx.query(insert, [1, 'a'])
           expect(called).toEqual([])

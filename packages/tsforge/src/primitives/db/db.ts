@@ -10,7 +10,7 @@ import type { DbCapabilities, DbConnection, DbDriver, Queryable, QueryResult, St
 import { dbErrors } from './errors.ts'
 import { canWrite, dbFault, isConnectionLoss, isRetryable } from './faults.ts'
 import { Meter } from './meter.ts'
-import { Transaction, runHooks } from './transaction.ts'
+import { Transaction, guarded, runHooks } from './transaction.ts'
 import type { Hooks, Unit } from './transaction.ts'
 
 export { dbPort } from './facade.ts'
@@ -188,12 +188,8 @@ class Facade implements Db {
     if (!this.capabilities.concurrent && holding.getStore()?.open === true) throw dbErrors.error('db.nested_connection')
   }
 
-  #tell(fn: () => void): void {
-    try {
-      fn()
-    } catch (error) {
-      this.#log.error({ err: error }, 'a subscriber of a notification failed')
-    }
+  #tell(fn: () => unknown): void {
+    guarded(fn, this.#log, 'a subscriber of a notification failed')
   }
 }
 

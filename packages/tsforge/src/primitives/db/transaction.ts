@@ -118,11 +118,16 @@ export class Transaction implements Tx {
 
 /** Runs hooks after a commit. What they throw cannot undo it, so it is logged. */
 export function runHooks(hooks: Hooks, log: Log): void {
-  for (const hook of hooks) {
-    try {
-      hook()
-    } catch (error) {
-      log.error({ err: error }, 'a hook after commit failed')
-    }
+  for (const hook of hooks) guarded(hook, log, 'a hook after commit failed')
+}
+
+/** Calls what is not ours and logs its failure, also the one of an async function, which no type keeps out. */
+export function guarded(fn: () => unknown, log: Log, message: string): void {
+  const failed = (error: unknown): void => log.error({ err: error }, message)
+  try {
+    const result = fn()
+    if (result instanceof Promise) result.catch(failed)
+  } catch (error) {
+    failed(error)
   }
 }
