@@ -123,6 +123,7 @@ export function createAccounts(given: AccountsParts): RunningAccounts {
     }),
   }
   let stopSweeping: (() => Promise<void>) | undefined
+  let stopped = false
   return {
     passwords: parts.passwords,
     revocations: parts.revocations,
@@ -144,12 +145,14 @@ export function createAccounts(given: AccountsParts): RunningAccounts {
     enable: (userId, tx) => enable(parts, userId, tx),
     sweep: () => sweep(parts),
     async start() {
+      stopped = false
       // A life that the keys refuse would otherwise show at the first login.
       await keys.sign({ sub: 'start' }, { type: accessType, ttlMs: options.accessTtlMs })
       await parts.revocations.start()
-      stopSweeping = startSweeping(parts)
+      if (!stopped) stopSweeping = startSweeping(parts)
     },
     async stop() {
+      stopped = true
       await stopSweeping?.()
       await parts.revocations.stop()
     },

@@ -35,6 +35,7 @@ export class Revocations {
   #failing = false
   #timer: Timer | undefined
   #unlisten: (() => Promise<void>) | undefined
+  #stopped = false
 
   constructor(settings: RevocationsSettings) {
     this.#settings = settings
@@ -64,6 +65,7 @@ export class Revocations {
 
   async start(): Promise<void> {
     const { clock, db, log } = this.#settings
+    this.#stopped = false
     const wake = (): void => void this.sync()
     // Listening first: what is revoked between the two is then seen twice and not never.
     if (db.capabilities.listen) {
@@ -73,6 +75,8 @@ export class Revocations {
       })
     }
     await this.sync()
+    // A stop that did not wait for us has found nothing to end.
+    if (this.#stopped) return this.#unlisten?.()
     const poll = (): void => {
       // Counted from the end of the last one: a slow database is not asked faster than it answers.
       this.#timer = clock.after(pollMs, () => void this.sync().then(() => this.#timer !== undefined && poll()))
@@ -81,6 +85,7 @@ export class Revocations {
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     this.#timer?.cancel()
     this.#timer = undefined
     await this.#unlisten?.()

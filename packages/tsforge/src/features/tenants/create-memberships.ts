@@ -38,6 +38,7 @@ class CachedMemberships implements RunningMemberships {
   /** Grows with every change: an answer that was asked for before it is not kept. */
   #epoch = 0
   #unlisten: (() => Promise<void>) | undefined
+  #stopped = false
 
   constructor({ db, options, clock, log }: MembershipsParts) {
     this.#db = db
@@ -50,6 +51,7 @@ class CachedMemberships implements RunningMemberships {
   async start(): Promise<void> {
     // Without LISTEN (behind some poolers, or while it fails) the short time to live is what keeps the promise.
     if (!this.#db.capabilities.listen) return
+    this.#stopped = false
     this.#unlisten = await this.#db
       .listen(
         channel,
@@ -60,9 +62,12 @@ class CachedMemberships implements RunningMemberships {
         this.#log.warn({ err: error }, 'memberships are believed for their time to live: LISTEN failed')
         return undefined
       })
+    // A stop that did not wait for us has found nothing to take back.
+    if (this.#stopped) await this.#unlisten?.()
   }
 
   async stop(): Promise<void> {
+    this.#stopped = true
     await this.#unlisten?.()
   }
 

@@ -1,5 +1,8 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import type { Db, QueryResult } from '../../../primitives/db/index.ts'
+import { silentLog } from '../../../kernel/log.ts'
+import { createFakeClock } from '../../../testing/clock.ts'
+import { Revocations } from '../revocations.ts'
 import { sessionRevoked, userPasswordChanged } from '../events.ts'
 import { codeOf, createWorld, heard, home, minute, password, someone, until } from './setup.ts'
 import type { Replica, World } from './setup.ts'
@@ -257,4 +260,21 @@ test('sweeps by itself, every minute', async () => {
 
 test('refuses to start with a token life that the keys would refuse at the first login', async () => {
   await expect(world.replica({ accessTtlMs: 61 * minute })).rejects.toThrow(RangeError)
+})
+
+test('a stop that overtakes the start leaves nothing that asks the database', async () => {
+  const gate = Promise.withResolvers<void>()
+  let ended = 0
+  const clock = createFakeClock()
+  const database = Object.assign(Object.create(world.db) as Db, {
+    capabilities: { ...world.db.capabilities, listen: true },
+    listen: () => gate.promise.then(() => async () => void ended++),
+    query: () => Promise.resolve({ rows: [{ next: '0', sessionId: null }], rowCount: 1 }),
+  })
+  const revocations = new Revocations({ db: database, clock, log: silentLog, accessTtlMs: minute, onRevoked: () => {} })
+  const starting = revocations.start()
+  await revocations.stop()
+  gate.resolve()
+  await starting
+  expect([ended, clock.pending]).toEqual([1, 0])
 })
