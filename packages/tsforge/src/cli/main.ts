@@ -9,6 +9,7 @@ import type { Streams, Terminal } from './terminal.ts'
 
 /** Runs one command. Sets the process' exit code: 0 done, 1 failed, 2 asked in a way that forge does not know. */
 export async function main(args: readonly string[], streams?: Streams): Promise<void> {
+  if (streams === undefined) for (const stream of [process.stdout, process.stderr]) stream.on('error', unlessClosed)
   const terminal = createTerminal(args.includes('--json'), streams)
   try {
     process.exitCode = await dispatch(args, terminal)
@@ -17,6 +18,11 @@ export async function main(args: readonly string[], streams?: Streams): Promise<
     const { report } = await import('./report.ts')
     report(error, terminal)
   }
+}
+
+/** `forge openapi | head`: a reader that has seen enough is no fault. */
+function unlessClosed(error: NodeJS.ErrnoException): void {
+  if (error.code !== 'EPIPE') throw error
 }
 
 async function dispatch(args: readonly string[], terminal: Terminal): Promise<number> {

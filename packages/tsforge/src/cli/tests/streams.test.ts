@@ -2,11 +2,12 @@ import { spawn } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { expect, test } from 'vitest'
 
-const module = new URL('../app.ts', import.meta.url).href
+const app = new URL('../app.ts', import.meta.url).href
+const cli = new URL('../main.ts', import.meta.url).href
 
-/** Runs `code` with `stderrSink` at hand; its stderr is a pipe. */
+/** Runs `code` with `stderrSink` and `main` at hand; its stdout and stderr are pipes. */
 function run(code: string): ReturnType<typeof spawn> {
-  const program = `const { stderrSink } = await import(${JSON.stringify(module)}); ${code}`
+  const program = `const [{ stderrSink }, { main }] = [await import('${app}'), await import('${cli}')]; ${code}`
   return spawn(process.execPath, ['--input-type=module', '--conditions=source', '-e', program], {
     cwd: fileURLToPath(new URL('.', import.meta.url)),
     stdio: ['ignore', 'pipe', 'pipe'],
@@ -40,4 +41,23 @@ test('what waits is written when the process ends', async () => {
   child.stderr!.on('data', (chunk: Buffer) => (err += chunk.toString()))
   await new Promise((resolve) => child.once('close', resolve))
   expect(err).toContain('last words\n')
+})
+
+test('a reader that has seen enough ends a command without a word', async () => {
+  const child = run(`
+    const told = new Promise((resolve) => process.once('SIGUSR2', resolve))
+    const waiting = setInterval(() => {}, 1000)
+    process.stderr.write('ready')
+    await told
+    clearInterval(waiting)
+    await main(['--help'])`)
+  let err = ''
+  child.stderr!.on('data', (chunk: Buffer) => {
+    err += chunk.toString()
+    if (err !== 'ready') return
+    child.stdout!.destroy()
+    child.kill('SIGUSR2')
+  })
+  const code = await new Promise((resolve) => child.once('close', resolve))
+  expect({ code, err }).toEqual({ code: 0, err: 'ready' })
 })
