@@ -16,7 +16,9 @@ const doors: Readonly<Record<string, string>> = {
   'http/schema.ts': './schema',
   'testing/index.ts': './testing',
   'testing/contracts.ts': './testing/contracts',
+  'testing/redis-server.ts': './testing/redis-server',
   'testing/setup.ts': './testing/setup',
+  'testing/tcp-proxy.ts': './testing/tcp-proxy',
   'primitives/db/drizzle.ts': './db/drizzle',
   'primitives/db/kysely.ts': './db/kysely',
 }
