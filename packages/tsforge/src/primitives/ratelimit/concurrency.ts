@@ -59,13 +59,14 @@ export class SlotLimit implements ConcurrencyLimit {
       },
       () => {},
     )
-    const otherwise = (): Slot => {
-      abandoned = true
-      return this.#byPolicy(key, held)
-    }
-    return guard.within<Decision | Slot>(answer, otherwise).then((decision) => {
-      return 'release' in decision ? decision : this.#slot(key, held, decision)
-    })
+    return guard.within(
+      answer,
+      (decision) => this.#slot(key, held, decision),
+      () => {
+        abandoned = true
+        return this.#byPolicy(key, held)
+      },
+    )
   }
 
   /** Frees everything that is held. */

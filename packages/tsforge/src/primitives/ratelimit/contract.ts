@@ -43,7 +43,7 @@ export function ratelimitContract({ name, create, atOnce = ({ burst }) => burst 
     const allowed = (decisions: readonly Decision[]): number => decisions.filter((one) => one.allowed).length
 
     for (const algorithm of ['gcra', 'sliding'] as const) {
-      describe(algorithm, () => {
+      describe(`by ${algorithm}`, () => {
         const declare = (rule: string, limit: number, window: string | number = hour): RateRule =>
           rateRule({ name: `${algorithm}-${rule}`, algorithm, limit, window })
 

@@ -44,8 +44,11 @@ export class Guard {
     return this.#settings.clock.monotonic() >= this.#retryAtMs
   }
 
-  /** The answer to a question that has been asked, or what `otherwise` says when none comes in time. Never rejects. */
-  within<T>(answer: Promise<T>, otherwise: () => T): Promise<T> {
+  /**
+   * What `finish` makes of the answer to a question that has been asked, or of what `otherwise` says when none comes in
+   * time. Never rejects.
+   */
+  within<T, R>(answer: Promise<T>, finish: (answer: T) => R, otherwise: () => R): Promise<R> {
     return new Promise((resolve) => {
       const asked: Asked = {
         dueMs: this.#settings.clock.monotonic() + this.#settings.deadlineMs,
@@ -60,7 +63,7 @@ export class Guard {
         (value) => {
           if (asked.expire === undefined) return
           asked.expire = undefined
-          resolve(value)
+          resolve(finish(value))
         },
         (error: unknown) => {
           if (asked.expire === undefined) return
@@ -75,11 +78,12 @@ export class Guard {
   /** Asks the store once, in the background, whether it is back. */
   probe(ask: () => unknown): void {
     this.#retryAtMs = Number.POSITIVE_INFINITY
-    const failed = Symbol('failed')
     const question = new Promise((resolve) => resolve(ask()))
-    void this.within<unknown>(question, () => failed).then((answer) => {
-      if (answer !== failed) this.#restore()
-    })
+    void this.within(
+      question,
+      () => this.#restore(),
+      () => {},
+    )
   }
 
   /** The store has failed; `cause` is undefined when it kept silent. */

@@ -46,7 +46,11 @@ export class RateLimit implements Limit {
       return this.#told(key, this.#byPolicy(id, cost, false))
     }
     if (!(answer instanceof Promise)) return this.#told(key, answer)
-    return guard.within(answer, () => this.#byPolicy(id, cost, false)).then((decision) => this.#told(key, decision))
+    return guard.within(
+      answer,
+      (decision) => this.#told(key, decision),
+      () => this.#told(key, this.#byPolicy(id, cost, false)),
+    )
   }
 
   peek(key: string): Decision | Promise<Decision> {
@@ -56,7 +60,7 @@ export class RateLimit implements Limit {
     if (guard.lost) return otherwise()
     try {
       const answer = driver.peek(this.rule, id)
-      return answer instanceof Promise ? guard.within(answer, otherwise) : answer
+      return answer instanceof Promise ? guard.within(answer, (decision) => decision, otherwise) : answer
     } catch (error) {
       guard.fail(error)
       return otherwise()
@@ -69,14 +73,14 @@ export class RateLimit implements Limit {
     void local.reset(this.#share, id)
     const done = driver.reset(this.rule, id)
     if (!(done instanceof Promise)) return
-    const failed = Symbol('failed')
     return guard
-      .within<undefined | typeof failed>(
-        done.then(() => undefined),
-        () => failed,
+      .within(
+        done,
+        () => true,
+        () => false,
       )
-      .then((outcome) => {
-        if (outcome === failed) throw ratelimitErrors.error('ratelimit.unavailable', { retryAfterMs: closedMs })
+      .then((answered) => {
+        if (!answered) throw ratelimitErrors.error('ratelimit.unavailable', { retryAfterMs: closedMs })
       })
   }
 

@@ -59,34 +59,30 @@ class RedisRatelimit implements LeasingDriver {
     this.#refusals = new BoundedMap({ entries: refusals })
     this.#takes = new Batches({
       redis: connection,
+      clock,
       script: takeScript,
       wants: false,
-      read: (reply, index, rule, cost) => {
+      read: (reply, index, { rule, key, cost, sentMs }) => {
         const ahead = reply[index]!
-        return ahead < 0 ? gcraDecision(rule, false, cost, -ahead) : gcraDecision(rule, true, cost, ahead)
+        if (ahead >= 0) return gcraDecision(rule, true, cost, ahead)
+        return this.#remember(key, cost, sentMs, gcraDecision(rule, false, cost, -ahead))
       },
     })
     this.#leases = new Batches({
       redis: connection,
+      clock,
       script: leaseScript,
       wants: true,
-      read: (reply, index, rule) => gcraLease(rule, reply[2 * index + 1]!, reply[2 * index + 2]!, String(reply[0]!)),
+      read: (reply, index, { rule }) =>
+        gcraLease(rule, reply[2 * index + 1]!, reply[2 * index + 2]!, String(reply[0]!)),
     })
   }
 
   take(rule: RateRule, key: string, cost: number): Decision | Promise<Decision> {
     const id = this.#key(rule, key)
-    // Before the answer, so that the wait is never longer than the server said.
-    const nowMs = this.#clock.monotonic()
-    if (this.#refusals.size > 0) {
-      const known = this.#refused(id, cost, nowMs)
-      if (known !== undefined) return known
-    }
-    const answer = rule.algorithm === 'gcra' ? this.#takes.ask(rule, id, cost) : this.#sliding(rule, id, cost)
-    return answer.then((decision) => {
-      if (!decision.allowed) this.#remember(id, cost, nowMs, decision)
-      return decision
-    })
+    const known = this.#refusals.size > 0 ? this.#refused(id, cost) : undefined
+    if (known !== undefined) return known
+    return rule.algorithm === 'gcra' ? this.#takes.ask(rule, id, cost) : this.#sliding(rule, id, cost)
   }
 
   async peek(rule: RateRule, key: string): Promise<Decision> {
@@ -148,25 +144,29 @@ class RedisRatelimit implements LeasingDriver {
 
   async #sliding(rule: RateRule, id: string, cost: number): Promise<Decision> {
     const args = [String(rule.windowMs), String(rule.limit), String(cost)]
+    const sentMs = this.#clock.monotonic()
     const reply = (await this.#redis.script(slidingScript, [id], args)) as [number, number, number, number]
     const [allowed, spent, before, elapsedMs] = reply
-    return slidingDecision(rule, allowed === 1, Math.max(1, cost), { spent, before, elapsedMs })
+    const decision = slidingDecision(rule, allowed === 1, Math.max(1, cost), { spent, before, elapsedMs })
+    return allowed === 1 || cost === 0 ? decision : this.#remember(id, cost, sentMs, decision)
   }
 
   #key(rule: { readonly name: string }, key: string): string {
     return `${this.#prefix}${rule.name}:${key}`
   }
 
-  #remember(id: string, cost: number, nowMs: number, decision: Decision): void {
-    const untilMs = nowMs + Math.min(decision.retryAfterMs, longestRefusalMs)
+  /** From when it was asked: the wait is never longer than the server said. */
+  #remember(id: string, cost: number, sentMs: number, decision: Decision): Decision {
+    const untilMs = sentMs + Math.min(decision.retryAfterMs, longestRefusalMs)
     this.#refusals.set(id, { cost, untilMs, decision })
+    return decision
   }
 
   /** The answer, when a call of the same cost was refused and could not succeed yet. */
-  #refused(id: string, cost: number, nowMs: number): Decision | undefined {
+  #refused(id: string, cost: number): Decision | undefined {
     const known = this.#refusals.get(id)
     if (known?.cost !== cost) return undefined
-    const leftMs = known.untilMs - nowMs
+    const leftMs = known.untilMs - this.#clock.monotonic()
     if (leftMs <= 0) {
       this.#refusals.delete(id)
       return undefined

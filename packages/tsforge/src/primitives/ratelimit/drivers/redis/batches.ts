@@ -1,5 +1,15 @@
+import type { Clock } from '../../../../kernel/clock.ts'
 import type { Redis, Script } from '../../../redis/index.ts'
 import type { RateRule } from '../../driver.ts'
+
+/** One call of a batch. */
+export interface Asked {
+  readonly rule: RateRule
+  readonly key: string
+  readonly cost: number
+  /** When the batch was sent, by the clock of this process. */
+  readonly sentMs: number
+}
 
 interface Waiting<T> {
   readonly resolve: (answer: T) => void
@@ -21,11 +31,12 @@ const mostKeys = 128
 
 export interface BatchSettings<T> {
   readonly redis: Redis
+  readonly clock: Clock
   readonly script: Script
   /** Each call says what it needs and what it wants; else its cost alone, and nothing when all cost 1. */
   readonly wants: boolean
   /** Takes the answer of the call at `index` out of the reply. */
-  read(reply: readonly number[], index: number, rule: RateRule, cost: number): T
+  read(reply: readonly number[], index: number, asked: Asked): T
 }
 
 /**
@@ -72,14 +83,16 @@ export class Batches<T> {
   }
 
   async #send({ rule, keys, costs, wants, waiting, plain }: Batch<T>): Promise<void> {
-    const { redis, script, read, wants: withWants } = this.#settings
+    const { redis, clock, script, read, wants: withWants } = this.#settings
+    const sentMs = clock.monotonic()
     const args = [String(rule.intervalUs), String(rule.depthUs)]
     if (withWants) for (const [index, cost] of costs.entries()) args.push(String(cost), String(wants[index]!))
     else if (!plain) for (const cost of costs) args.push(String(cost))
     try {
       const reply = (await redis.script(script, keys, args)) as number[]
       for (let index = 0; index < waiting.length; index++) {
-        waiting[index]!.resolve(read(reply, index, rule, costs[index]!))
+        const asked = { rule, key: keys[index]!, cost: costs[index]!, sentMs }
+        waiting[index]!.resolve(read(reply, index, asked))
       }
     } catch (error) {
       for (const { reject } of waiting) reject(error)
