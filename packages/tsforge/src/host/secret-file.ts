@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { chmodSync, linkSync, mkdirSync, readFileSync, statSync, unlinkSync, writeFileSync } from 'node:fs'
+import { chmodSync, linkSync, mkdirSync, readFileSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 
 /**
@@ -18,8 +18,10 @@ export function developmentSecret(root: string): string {
     linkSync(draft, file)
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
+    // A machine that crashes may leave a file without its content.
+    if (read(file) === undefined) renameSync(draft, file)
   } finally {
-    unlinkSync(draft)
+    rmSync(draft, { force: true })
   }
   return read(file) as string
 }

@@ -1,4 +1,4 @@
-import { chmodSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
@@ -43,5 +43,13 @@ describe('developmentSecret', () => {
       ),
     )
     expect(new Set(secrets).size).toBe(1)
+  })
+
+  it('takes a file that a crash of the machine left empty for none', () => {
+    mkdirSync(join(root, '.forge'), { recursive: true })
+    writeFileSync(join(root, '.forge', 'secret'), '')
+    const secret = developmentSecret(root)
+    expect(secret).toHaveLength(43)
+    expect(developmentSecret(root)).toBe(secret)
   })
 })
