@@ -3,7 +3,7 @@ import { createFakeClock } from '../../../testing/clock.ts'
 import { testDb } from '../../../testing/db.ts'
 import type { TestDb } from '../../../testing/db.ts'
 import { definePlan } from '../plans.ts'
-import { free, migrations, pro, quotaOn, someTenant } from './setup.ts'
+import { free, migrations, pro, quotaOn, someTenant, second } from './setup.ts'
 
 let db: TestDb
 beforeAll(async () => {
@@ -15,7 +15,7 @@ const exceeded = { code: 'quota.exceeded' }
 
 describe('a change of plan', () => {
   it('holds from the next take on, in every process, and forgets nothing that was used', async () => {
-    const [here, there] = [quotaOn(db), quotaOn(db.another())]
+    const [here, there] = [quotaOn(db), quotaOn(second(db))]
     const tenant = someTenant()
     await here.take(tenant, 'exports', { cost: 100 })
     await expect(there.take(tenant, 'exports')).rejects.toMatchObject(exceeded)

@@ -4,7 +4,7 @@ import { testDb } from '../../../testing/db.ts'
 import type { TestDb } from '../../../testing/db.ts'
 import { quotaLevelReached } from '../events.ts'
 import type { QuotaLevelEvent } from '../events.ts'
-import { migrations, quotaOn, someTenant } from './setup.ts'
+import { migrations, quotaOn, someTenant, second } from './setup.ts'
 
 let db: TestDb
 beforeAll(async () => {
@@ -61,7 +61,7 @@ describe('a level of a limit', () => {
 
   it('is told once by all who race over it', async () => {
     const tenant = someTenant()
-    const quotas = [quotaOn(db), quotaOn(db.another())]
+    const quotas = [quotaOn(db), quotaOn(second(db))]
     await Promise.all(Array.from({ length: 100 }, (_, n) => quotas[n % 2]!.take(tenant, 'exports')))
     expect(levels().sort((a, b) => a - b)).toEqual([80, 100])
   })

@@ -4,7 +4,7 @@ import { testDb } from '../../../testing/db.ts'
 import type { TestDb } from '../../../testing/db.ts'
 import { createQuota } from '../create-quota.ts'
 import { createPlanBook } from '../plans.ts'
-import { free, migrations, pro, someTenant } from './setup.ts'
+import { free, migrations, pro, someTenant, second } from './setup.ts'
 
 let db: TestDb
 beforeAll(async () => {
@@ -15,7 +15,7 @@ afterAll(() => db[Symbol.asyncDispose]())
 it('follow the plan of the tenant, at once where it was assigned and within 5 s elsewhere', async () => {
   const clock = createFakeClock()
   const parts = { book: createPlanBook([free, pro], 'free'), clock, leaseMs: 1000 }
-  const [here, there] = [createQuota({ ...parts, db }), createQuota({ ...parts, db: db.another() })]
+  const [here, there] = [createQuota({ ...parts, db }), createQuota({ ...parts, db: second(db) })]
   const { id: tenantId } = someTenant()
   expect(here.numbersOf('burst', { tenantId: null })).toBeUndefined()
   expect(await here.numbersOf('burst', { tenantId })).toBeUndefined()

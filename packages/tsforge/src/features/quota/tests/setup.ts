@@ -3,6 +3,7 @@ import type { Clock } from '../../../kernel/clock.ts'
 import { systemClock } from '../../../kernel/clock.ts'
 import type { MigrationSource } from '../../../kernel/plugin.ts'
 import type { Db } from '../../../primitives/db/index.ts'
+import type { TestDb } from '../../../testing/db.ts'
 import { createQuota } from '../create-quota.ts'
 import type { StoredQuota } from '../create-quota.ts'
 import { createPlanBook, definePlan } from '../plans.ts'
@@ -66,3 +67,6 @@ export const keyOf = (tenant: { readonly id: string }): QuotaSubject => ({
   id: randomUUID(),
   tenantId: tenant.id,
 })
+
+/** Another pool, as another replica has it. PGlite has one connection, which two clients cannot share at once. */
+export const second = (db: TestDb): Db => (db.url === undefined ? db : db.another())

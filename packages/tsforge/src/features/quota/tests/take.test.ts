@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { createFakeClock } from '../../../testing/clock.ts'
 import { testDb } from '../../../testing/db.ts'
 import type { TestDb } from '../../../testing/db.ts'
-import { keyOf, migrations, quotaOn, someTenant } from './setup.ts'
+import { keyOf, migrations, quotaOn, someTenant, second } from './setup.ts'
 
 let db: TestDb
 beforeAll(async () => {
@@ -57,7 +57,7 @@ describe('a take', () => {
   })
 
   it('of a hundred at once gives exactly the limit, over two pools', async () => {
-    const [one, two] = [quotaOn(db), quotaOn(db.another())]
+    const [one, two] = [quotaOn(db), quotaOn(second(db))]
     const tenant = someTenant()
     const results = await Promise.allSettled(
       Array.from({ length: 150 }, (_, n) => (n % 2 === 0 ? one : two).take(tenant, 'exports')),

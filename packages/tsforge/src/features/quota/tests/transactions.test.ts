@@ -5,7 +5,7 @@ import { testDb } from '../../../testing/db.ts'
 import type { TestDb } from '../../../testing/db.ts'
 import { quotaLevelReached } from '../events.ts'
 import type { Quota, QuotaSubject } from '../quota.ts'
-import { keyOf, migrations, quotaOn, someTenant } from './setup.ts'
+import { keyOf, migrations, quotaOn, someTenant, second } from './setup.ts'
 
 let db: TestDb
 beforeAll(async () => {
@@ -107,7 +107,7 @@ describe('a reservation', () => {
     const { id } = await quota.reserve(tenant, 'exports', { cost: 80 })
     await expect(quota.take(tenant, 'exports', { cost: 21 })).rejects.toMatchObject({ code: 'quota.exceeded' })
     // Any process can: the id is enough.
-    await quotaOn(db.another()).commit(id, { cost: 30 })
+    await quotaOn(second(db)).commit(id, { cost: 30 })
     expect(await exportsUsed(quota, tenant)).toBe(30)
     await expect(quota.commit(id)).rejects.toMatchObject({ code: 'quota.reservation_gone' })
     expect(await exportsUsed(quota, tenant)).toBe(30)
