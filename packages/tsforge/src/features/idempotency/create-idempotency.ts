@@ -155,6 +155,7 @@ export function createIdempotency(parts: IdempotencyParts): RunningIdempotency {
       return run === undefined ? undefined : digest('outside', run.id, purpose)
     },
 
+    store: driver.name,
     get running() {
       return runs.size
     },

@@ -55,6 +55,8 @@ export interface Idempotency {
 
 /** What the plugin knows besides. */
 export interface RunningIdempotency extends Idempotency {
+  /** Name of the driver. */
+  readonly store: string
   readonly running: number
   readonly waiting: number
   start(): void

@@ -46,6 +46,12 @@ export function idempotency(driver?: IdempotencyDriver): Feature {
     },
     start: (service) => service.start(),
     stop: (service) => service.stop(),
+    // Whether the store is away is not for a load balancer to act upon: requests without a key go on.
+    health: (service) =>
+      service.ping().then(
+        () => ({ ok: true, detail: service.store }),
+        () => ({ ok: true, detail: 'degraded' }),
+      ),
     around: (service) => ({ for: (route) => aroundOf(service, route), describe }),
   })
 }
