@@ -1,0 +1,3 @@
+drop function forge_jobs_add_keyed(json, text);
+drop function forge_jobs_add(json, text, text, integer);
+drop function forge_jobs_wake(text[]);
