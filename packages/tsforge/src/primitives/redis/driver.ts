@@ -38,6 +38,8 @@ export interface RedisDriver {
   readonly name: string
   /** Keys are spread over several servers: a script's keys need one hash tag, and there is no tracking. */
   readonly cluster: boolean
+  /** Loads the code that it needs; awaited before the first attempt, whose time limit is for the network alone. */
+  load?(): Promise<unknown>
   /** Resolves when the server has answered, and not merely accepted, the connection. */
   open(settings: OpenSettings): Promise<RedisWire>
 }

@@ -57,8 +57,10 @@ export class Link {
     const { signal } = this.#closing
     let failures = 0
     for (let attempt = 0; !signal.aborted; attempt++) {
-      const began = clock.monotonic()
+      let began = clock.monotonic()
       try {
+        await this.#settings.driver.load?.()
+        began = clock.monotonic()
         const { ended } = await this.#open(attempt)
         triedOnce()
         this.#tell('ready')

@@ -39,6 +39,7 @@ export function nodeRedis(options: NodeRedisOptions): RedisDriver {
   return {
     name: 'node-redis',
     cluster,
+    load: loadRedis,
     open: async (settings) => {
       const redis = await loadRedis()
       if (cluster && settings.use.kind === 'commands')
