@@ -16,6 +16,8 @@ export interface Counter {
   add(value?: number, labels?: Labels): void
   /** The series of one set of labels: look it up once, then count without any look-up. */
   labels(labels: Labels): CounterSeries
+  /** A series whose value is read at scrape time, for what is counted elsewhere already; the latest `read` counts. */
+  collect(labels: Labels, read: () => number): void
 }
 export interface Gauge {
   set(value: number, labels?: Labels): void
@@ -239,7 +241,17 @@ function sample(name: string, labels: string, value: number): string {
   return labels === '' ? `${name} ${text}\n` : `${name}{${labels}} ${text}\n`
 }
 
+function collected(name: string, labels: string, value: number, collect: (() => number) | undefined): string {
+  try {
+    return sample(name, labels, collect === undefined ? value : collect())
+  } catch {
+    // One broken reader must not cost the whole scrape; its absence shows.
+    return ''
+  }
+}
+
 class CounterValue implements Series, CounterSeries {
+  collect: (() => number) | undefined
   #value = 0
   readonly #reject: () => void
 
@@ -251,7 +263,7 @@ class CounterValue implements Series, CounterSeries {
     else this.#reject()
   }
   lines(name: string, labels: string): string {
-    return sample(name, labels, this.#value)
+    return collected(name, labels, this.#value, this.collect)
   }
 }
 
@@ -266,12 +278,7 @@ class GaugeValue implements Series, GaugeSeries {
     this.#value += value
   }
   lines(name: string, labels: string): string {
-    try {
-      return sample(name, labels, this.collect === undefined ? this.#value : this.collect())
-    } catch {
-      // One broken gauge must not cost the whole scrape; its absence shows.
-      return ''
-    }
+    return collected(name, labels, this.#value, this.collect)
   }
 }
 
@@ -318,6 +325,9 @@ class CounterMetric implements Counter {
   }
   labels(labels: Labels): CounterSeries {
     return this.#family.get(labels)
+  }
+  collect(labels: Labels, read: () => number): void {
+    this.#family.get(labels).collect = read
   }
 }
 

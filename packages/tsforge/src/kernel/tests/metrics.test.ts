@@ -6,6 +6,20 @@ function linesOf(text: string, name: string): string[] {
   return text.split('\n').filter((line) => line.startsWith(name))
 }
 
+test('reads a collected counter at scrape time, and leaves it out when the reader throws', () => {
+  const metrics = createMetrics()
+  let count = 1
+  const counter = metrics.counter('asked_total', { help: 'Asked', labelNames: ['result'] })
+  counter.collect({ result: 'hit' }, () => count)
+  counter.collect({ result: 'broken' }, () => {
+    throw new Error('no')
+  })
+  expect(metrics.render()).toContain('asked_total{result="hit"} 1\n')
+  count = 7
+  expect(metrics.render()).toContain('asked_total{result="hit"} 7\n')
+  expect(metrics.render()).not.toContain('broken')
+})
+
 test('a counter counts by labels, bound beforehand or not', () => {
   const metrics = createMetrics()
   const hits = metrics.counter('hits_total', { help: 'Hits.', labelNames: ['route', 'status'] })

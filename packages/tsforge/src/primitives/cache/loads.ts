@@ -43,7 +43,8 @@ export class Loads {
   end(load: Load): void {
     this.#running.delete(load)
     this.#detach(load)
-    if (this.#running.size === 0) this.#tags.clear()
+    // Clearing an empty map is not free.
+    if (this.#running.size === 0 && this.#tags.size > 0) this.#tags.clear()
   }
 
   note({ prefix, keys, tags }: CacheChange, namespace?: string): void {

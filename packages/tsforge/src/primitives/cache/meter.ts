@@ -1,4 +1,4 @@
-import type { Counter, CounterSeries, Metrics } from '../../kernel/metrics.ts'
+import type { Counter, Metrics } from '../../kernel/metrics.ts'
 import { failureChannel, requestChannel } from './events.ts'
 import type { CacheResult } from './events.ts'
 
@@ -10,7 +10,7 @@ export interface CacheCounts {
   readonly error: number
 }
 
-const uncounted: CounterSeries = { add: () => {} }
+const results: readonly CacheResult[] = ['hit', 'stale', 'miss', 'error']
 
 /** Counts for all namespaces of one cache. */
 export class Meter {
@@ -30,11 +30,12 @@ export class Meter {
   }
 
   namespace(name: string): NamespaceMeter {
-    let meter = this.#namespaces.get(name)
-    if (meter === undefined) {
-      meter = new NamespaceMeter(name, (result) => this.#requests?.labels({ namespace: name, result }) ?? uncounted)
-      this.#namespaces.set(name, meter)
-    }
+    const known = this.#namespaces.get(name)
+    if (known !== undefined) return known
+    const meter = new NamespaceMeter(name)
+    this.#namespaces.set(name, meter)
+    // Read at scrape time: a hit costs one addition.
+    for (const result of results) this.#requests?.collect({ namespace: name, result }, () => meter.counts[result])
     return meter
   }
 
@@ -46,30 +47,25 @@ export class Meter {
 
 export class NamespaceMeter {
   readonly #name: string
-  readonly #series: Readonly<Record<CacheResult, CounterSeries>>
-  readonly #hitSeries: CounterSeries
-  readonly #counts = { hit: 0, stale: 0, miss: 0, error: 0 }
+  #hits = 0
+  readonly #others = { stale: 0, miss: 0, error: 0 }
 
-  constructor(name: string, series: (result: CacheResult) => CounterSeries) {
+  constructor(name: string) {
     this.#name = name
-    this.#series = { hit: series('hit'), stale: series('stale'), miss: series('miss'), error: series('error') }
-    this.#hitSeries = this.#series.hit
   }
 
   get counts(): CacheCounts {
-    return { ...this.#counts }
+    return { hit: this.#hits, ...this.#others }
   }
 
-  /** `count('hit')` without a look-up. */
   hit(key: string): void {
-    this.#counts.hit++
-    this.#hitSeries.add()
+    this.#hits++
     if (requestChannel.hasSubscribers) requestChannel.publish({ namespace: this.#name, key, result: 'hit' })
   }
 
   count(result: CacheResult, key: string): void {
-    this.#counts[result]++
-    this.#series[result].add()
+    if (result === 'hit') return this.hit(key)
+    this.#others[result]++
     if (requestChannel.hasSubscribers) requestChannel.publish({ namespace: this.#name, key, result })
   }
 }
