@@ -127,8 +127,8 @@ describe('forge', () => {
     writeFileSync(
       config,
       readFileSync(config, 'utf8').replace(
-        '[accounts()',
-        `[{ name: 'bomb', setup: () => undefined, start: () => void setTimeout(() => Promise.reject(new Error('tick tock')), 500) }, accounts()`,
+        'accounts(),',
+        `{ name: 'bomb', setup: () => undefined, start: () => void setTimeout(() => Promise.reject(new Error('tick tock')), 500) }, accounts(),`,
       ),
     )
     await using product = await launch({ root: own.root })
