@@ -4,9 +4,11 @@ import { fromPlan } from '../../host/create-app.ts'
 import type { Plan } from '../../host/plan.ts'
 import { dbPort } from '../../primitives/db/index.ts'
 import { keysPort } from '../../primitives/keys/index.ts'
+import { redisPort } from '../../primitives/redis/index.ts'
 import { stderrSink } from '../app.ts'
 import { broken, fine } from './finding.ts'
 import type { Finding } from './finding.ts'
+import { examineRedis } from './redis.ts'
 
 /** PostgreSQL 14 is the oldest release that still gets fixes. */
 const oldestServer = 14
@@ -26,6 +28,10 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
   try {
     if (plan.features.some((feature) => feature.provides?.name === dbPort.name))
       findings.push(...(await examineDatabase(app, plan)))
+    const redis = plan.features.some((feature) => feature.provides?.name === redisPort.name)
+      ? app.get(redisPort)
+      : undefined
+    if (redis !== undefined) findings.push(await examineRedis(redis))
   } finally {
     await app.stop().catch(() => undefined)
     await sink.close()

@@ -1,6 +1,4 @@
-import type { Clock } from '../../kernel/clock.ts'
-import type { Log } from '../../kernel/log.ts'
-import type { Counter, Metrics } from '../../kernel/metrics.ts'
+import type { Counter } from '../../kernel/metrics.ts'
 import type { CommandArguments, RedisDriver, Reply } from './driver.ts'
 import { redisErrors } from './errors.ts'
 import type { RedisConnectionEvent } from './events.ts'
@@ -9,17 +7,9 @@ import { Lane } from './lane.ts'
 import { Link } from './link.ts'
 import type { CommandOptions, OnLost, Redis } from './redis.ts'
 import type { Script } from './script.ts'
+import type { ClientSettings } from './settings.ts'
 import { Subscriptions } from './subscriptions.ts'
 import { MessageLink } from './message-link.ts'
-
-export interface ClientSettings {
-  readonly deadlineMs: number
-  readonly connectMs: number
-  readonly clock: Clock
-  readonly metrics: Metrics | undefined
-  readonly log: Log
-  readonly onEvent: (event: RedisConnectionEvent) => void
-}
 
 const renewEveryMs = 5000
 

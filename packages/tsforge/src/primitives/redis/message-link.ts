@@ -1,4 +1,4 @@
-import type { ClientSettings } from './client.ts'
+import type { ClientSettings } from './settings.ts'
 import type { RedisDriver, RedisWire, WireUse } from './driver.ts'
 import { keepAwake } from './heartbeat.ts'
 import { Link } from './link.ts'

@@ -1,4 +1,4 @@
-import type { ClientSettings } from './client.ts'
+import type { ClientSettings } from './settings.ts'
 import type { RedisDriver, RedisWire } from './driver.ts'
 import { MessageLink } from './message-link.ts'
 import type { OnLost } from './redis.ts'
