@@ -158,6 +158,6 @@ async function chooseDriver({ options, clock, app, db, redis }: Stores): Promise
   if (kind === 'memory') return (await import('./drivers/memory.ts')).memory({ clock })
   if (kind === 'postgres') return (await import('./drivers/postgres.ts')).postgres(db)
   if (redis === undefined) throw misdeclared(kind, 'FORGE_RATELIMIT_DRIVER asks for Redis, and REDIS_URL is not set')
-  const exact = (await import('./drivers/redis.ts')).redis(redis)
+  const exact = (await import('./drivers/redis.ts')).redis(redis, { clock })
   return kind === 'redis' ? exact : (await import('./drivers/leased.ts')).leased(exact, { clock })
 }

@@ -1,11 +1,15 @@
+import { setImmediate as turn } from 'node:timers/promises'
 import { afterEach } from 'vitest'
 import { silentLog } from '../../../kernel/log.ts'
 import { createMetrics } from '../../../kernel/metrics.ts'
 import type { Actor } from '../../../kernel/context.ts'
-import { createHttp, httpOptions } from '../../../http/index.ts'
+import { createHttp, httpOptions, route } from '../../../http/index.ts'
+import { Type } from '../../../http/schema.ts'
 import type { GateSpec, HttpOptions, HttpServer, NamedAuthenticator, Route } from '../../../http/index.ts'
 import { createFakeClock } from '../../../testing/clock.ts'
 import type { FakeClock } from '../../../testing/clock.ts'
+import type { RatelimitDriver } from '../driver.ts'
+import { memory } from '../drivers/memory.ts'
 import { ratelimitErrors } from '../errors.ts'
 import { ratelimitOptions } from '../options.ts'
 import type { RatelimitOptions } from '../options.ts'
@@ -84,4 +88,53 @@ export async function lab(
   )
   open.push(http, service)
   return { http, clock, warned, metrics: () => metrics.render() }
+}
+
+export type Words = Partial<Parameters<typeof route>[0]>
+export const at = (url: string, words: Words = {}): Route =>
+  route({
+    method: 'GET',
+    url,
+    id: url.slice(1),
+    summary: url,
+    access: 'public',
+    data: Type.Object({ ok: Type.Boolean() }),
+    handler: () => ({ ok: true }),
+    ...(words as object),
+  })
+export const asUser = (id: string, tenant?: string): { authorization: string } => ({
+  authorization: `Bearer user.${id}${tenant === undefined ? '' : `.${tenant}`}`,
+})
+export const tenantA = '0190b0a0-0000-7000-8000-00000000000a'
+export const tenantB = '0190b0a0-0000-7000-8000-00000000000b'
+
+/** What answers say about limits. */
+export const told = (answer: { statusCode: number; headers: object }): (string | number | undefined)[] => {
+  const headers = answer.headers as Record<string, string | undefined>
+  return [answer.statusCode, headers['ratelimit-policy'], headers['ratelimit'], headers['retry-after']]
+}
+
+/** A store that answers later. */
+export function distant(hooks: { take?: (name: string) => unknown; broken?: boolean } = {}): RatelimitDriver {
+  const store = memory()
+  return {
+    name: 'distant',
+    capabilities: { shared: true, synchronous: false },
+    take: async (rule, key, cost) => {
+      hooks.take?.(rule.name)
+      await turn()
+      if (hooks.broken === true) throw new Error('the store is at 10.0.0.7')
+      return store.take(rule, key, cost)
+    },
+    peek: async (rule, key) => store.peek(rule, key),
+    reset: async (rule, key) => store.reset(rule, key),
+    acquire: async (rule, key, holder) => {
+      await turn()
+      if (hooks.broken === true) throw new Error('the store is at 10.0.0.7')
+      return store.acquire(rule, key, holder)
+    },
+    renew: async (rule, places) => store.renew(rule, places),
+    release: async (rule, key, holder) => store.release(rule, key, holder),
+    close: () => store.close(),
+  }
 }
