@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process'
-import { cpSync, mkdtempSync, symlinkSync, writeFileSync } from 'node:fs'
+import { cpSync, existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs'
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
@@ -80,6 +80,20 @@ export interface Product extends AsyncDisposable {
   ask<Data = unknown>(method: string, path: string, asking?: Asking): Promise<Reply<Data>>
 }
 
+/** All callers come from this machine, and many at once: limits, where the app has some, are for a test of their own. */
+function environment(root: string, env: Readonly<Record<string, string>>): NodeJS.ProcessEnv {
+  const config = join(root, 'forge.config.ts')
+  const limited = existsSync(config) && readFileSync(config, 'utf8').includes("'tsforge/ratelimit'")
+  return {
+    PATH: process.env['PATH'],
+    HOME: root,
+    PORT: '0',
+    NODE_ENV: 'development',
+    ...(limited && { FORGE_RATELIMIT_ENFORCED: 'false' }),
+    ...env,
+  }
+}
+
 /** Runs `forge start` and waits until it serves. Rejects with its log when it ends before. */
 export async function launch({
   root,
@@ -92,15 +106,7 @@ export async function launch({
   const child = spawn(command as string, args, {
     stdio: ['ignore', 'pipe', 'pipe'],
     cwd: root,
-    // All callers come from this machine, and many at once: limits are for a test of their own.
-    env: {
-      PATH: process.env['PATH'],
-      HOME: root,
-      PORT: '0',
-      NODE_ENV: 'development',
-      FORGE_RATELIMIT_ENFORCED: 'false',
-      ...env,
-    },
+    env: environment(root, env),
   })
   let out = ''
   let log = ''
@@ -197,15 +203,7 @@ export async function forge(
 ): Promise<Ran> {
   const child = spawn(process.execPath, [forgeBin, ...args, '--cwd', root], {
     stdio: ['ignore', 'pipe', 'pipe'],
-    // All callers come from this machine, and many at once: limits are for a test of their own.
-    env: {
-      PATH: process.env['PATH'],
-      HOME: root,
-      PORT: '0',
-      NODE_ENV: 'development',
-      FORGE_RATELIMIT_ENFORCED: 'false',
-      ...env,
-    },
+    env: environment(root, env),
   })
   let out = ''
   let err = ''
