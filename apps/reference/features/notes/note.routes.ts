@@ -22,10 +22,12 @@ const NoteData = Type.Object(
   { $id: 'Note' },
 )
 
+const NoteCountsData = Type.Object({ total: Type.Integer(), pinned: Type.Integer() }, { $id: 'NoteCounts' })
+
 const tags = ['notes']
 const paging = definePage({ name: 'notes', sort: ['id', 'title'], defaultSort: '-id' })
 
-export function noteRoutes({ db, idempotency, repository, cursors }: NoteService): readonly Route[] {
+export function noteRoutes({ db, idempotency, repository, cursors, count, changed }: NoteService): readonly Route[] {
   return [
     route({
       method: 'GET',
@@ -54,13 +56,26 @@ export function noteRoutes({ db, idempotency, repository, cursors }: NoteService
       etag: 'version',
       errors: ['note.title_taken'],
       // The note and the answer for its Idempotency-Key commit together.
-      handler: ({ body }) =>
-        db.tx(async (tx) => {
+      handler: async ({ body }) => {
+        const answer = await db.tx(async (tx) => {
           const note = await repository.insert(body, tx)
-          const answer = created(note, { location: `/api/v1/notes/${note.id}` })
-          await idempotency.inTransaction(tx, answer)
-          return answer
-        }),
+          const made = created(note, { location: `/api/v1/notes/${note.id}` })
+          await idempotency.inTransaction(tx, made)
+          return made
+        })
+        await changed()
+        return answer
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/v1/notes/counts',
+      id: 'countNotes',
+      summary: 'How many notes the tenant has',
+      tags,
+      access: 'notes.read',
+      data: NoteCountsData,
+      handler: async () => count(),
     }),
     route({
       method: 'GET',
@@ -88,7 +103,11 @@ export function noteRoutes({ db, idempotency, repository, cursors }: NoteService
       data: NoteData,
       etag: 'version',
       errors: ['note.not_found', 'note.title_taken'],
-      handler: ({ params, body, expected }) => repository.update(params.id, body, expected),
+      handler: async ({ params, body, expected }) => {
+        const note = await repository.update(params.id, body, expected)
+        await changed()
+        return note
+      },
     }),
     route({
       method: 'DELETE',
@@ -103,6 +122,7 @@ export function noteRoutes({ db, idempotency, repository, cursors }: NoteService
       errors: ['note.not_found'],
       handler: async ({ params, expected }) => {
         await repository.softDelete(params.id, expected)
+        await changed()
         return noContent()
       },
     }),

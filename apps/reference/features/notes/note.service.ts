@@ -1,3 +1,4 @@
+import type { Cache } from 'tsforge/cache'
 import type { Db } from 'tsforge/db'
 import { createRepository } from 'tsforge/db/repository'
 import { createCursors } from 'tsforge/http'
@@ -6,13 +7,40 @@ import type { Toolbox } from 'tsforge/plugin'
 import { notes } from './note.table.ts'
 
 interface Needs {
+  readonly cache: Cache
   readonly db: Db
   readonly idempotency: Idempotency
 }
 
-/** What the routes work with: the rows, the seal of the list's pages, and what makes a write safe to repeat. */
+export interface NoteCounts {
+  readonly total: number
+  readonly pinned: number
+}
+
+/** What the routes work with: the rows, the seal of the list's pages, what makes a write safe to repeat, and counts. */
 export type NoteService = ReturnType<typeof createNoteService>
 
-export function createNoteService({ db, idempotency, clock, secrets }: Toolbox<unknown> & Needs) {
-  return { db, idempotency, repository: createRepository(notes, db, { clock }), cursors: createCursors(secrets) }
+export function createNoteService({ cache, db, idempotency, clock, log, secrets }: Toolbox<unknown> & Needs) {
+  const repository = createRepository(notes, db, { clock })
+  const counts = cache.namespace<NoteCounts>('notes.counts', { perTenant: true, ttl: '1m', stale: '10s' })
+  return {
+    db,
+    idempotency,
+    repository,
+    cursors: createCursors(secrets),
+    /** Counted at most once a minute and tenant while nothing changes. */
+    count: () =>
+      counts.getOrSet(
+        'all',
+        async () => ({
+          // `db` is the primary: a replica that lags would count the old rows for a minute.
+          total: await repository.count({}, {}, db),
+          pinned: await repository.count({ pinned: true }, {}, db),
+        }),
+        { tags: ['notes'] },
+      ),
+    /** To be called after the commit: a reader in between would count the old rows again. */
+    changed: () =>
+      counts.invalidateTags(['notes']).catch((err: unknown) => log.warn({ err }, 'old counts of notes may be served')),
+  }
 }

@@ -1,5 +1,6 @@
 import { defineFeature } from 'tsforge'
 import type { Feature } from 'tsforge'
+import { cachePort } from 'tsforge/cache'
 import { dbPort } from 'tsforge/db'
 import { idempotencyPort } from 'tsforge/idempotency'
 import { noteErrors } from './note.errors.ts'
@@ -10,7 +11,7 @@ import { noteRoutes } from './note.routes.ts'
 export function notes(): Feature {
   return defineFeature({
     name: 'notes',
-    needs: { db: dbPort, idempotency: idempotencyPort },
+    needs: { cache: cachePort, db: dbPort, idempotency: idempotencyPort },
     errors: noteErrors,
     migrations: { module: 'notes', directory: new URL('./migrations/', import.meta.url), after: ['tenants'] },
     permissions: {

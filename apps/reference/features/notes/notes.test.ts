@@ -47,6 +47,21 @@ describe('notes', () => {
     })
   })
 
+  it('are counted anew after every change, by tenant', async () => {
+    const [ada, bob] = [await app.register(), await app.register()]
+    const counts = async (client: Client): Promise<unknown> => (await client.get('/api/v1/notes/counts')).body.data
+    expect(await counts(ada)).toEqual({ total: 0, pinned: 0 })
+    const { id } = await write(ada)
+    expect([await counts(ada), await counts(ada)]).toEqual(Array(2).fill({ total: 1, pinned: 0 }))
+    expect(await counts(bob)).toEqual({ total: 0, pinned: 0 })
+    await ada.patch(`/api/v1/notes/${id}`, { pinned: true })
+    expect(await counts(ada)).toEqual({ total: 1, pinned: 1 })
+    await ada.delete(`/api/v1/notes/${id}`)
+    expect(await counts(ada)).toEqual({ total: 0, pinned: 0 })
+    const metrics = (await app.http.inject({ method: 'GET', url: '/metrics' })).payload
+    expect(metrics).toContain('forge_cache_requests_total{namespace="notes.counts",result="hit"} 1\n')
+  })
+
   it('of one tenant do not exist for another', async () => {
     const ada = await app.register()
     const eve = await app.register()
