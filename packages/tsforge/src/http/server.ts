@@ -92,6 +92,18 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   await app.ready()
   let validateAnswer: ReturnType<typeof answerValidator> | undefined
 
+  let closed: Promise<void> | undefined
+  const close = async (): Promise<void> => {
+    closing = true
+    site.pressure.stop()
+    if (server.listening) await stopAccepting(server, sockets)
+    const cut = site.clock.after(options.closeTimeoutMs, () => {
+      for (const socket of sockets) socket.destroy()
+    })
+    await app.close()
+    cut.cancel()
+    site.deadlines.stop()
+  }
   return {
     fastify: app,
     document,
@@ -103,18 +115,7 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
       compileInPieces(site, rest, () => closing)
       return address
     },
-    close: async () => {
-      if (closing) return
-      closing = true
-      site.pressure.stop()
-      if (server.listening) await stopAccepting(server, sockets)
-      const cut = site.clock.after(options.closeTimeoutMs, () => {
-        for (const socket of sockets) socket.destroy()
-      })
-      await app.close()
-      cut.cancel()
-      site.deadlines.stop()
-    },
+    close: () => (closed ??= close()),
   }
 }
 

@@ -46,15 +46,20 @@ class Facade implements Db {
   }
 
   async query<R = Row>(text: string, values?: unknown[]): Promise<QueryResult<R>> {
-    const result = await this.#run<R>(text, values)
-    if (canWrite(text)) markWritten()
-    return result
+    try {
+      return await this.#run<R>(text, values)
+    } finally {
+      // Also after a failure: a write whose outcome nobody knows must not be looked for on a replica.
+      if (canWrite(text)) markWritten()
+    }
   }
 
   async pipeline(statements: readonly Statement[]): Promise<QueryResult<Row>[]> {
-    const results = await this.#retried(defaultAttempts, () => this.#pipelineOnce(statements))
-    markWritten()
-    return results
+    try {
+      return await this.#retried(defaultAttempts, () => this.#pipelineOnce(statements))
+    } finally {
+      markWritten()
+    }
   }
 
   tx<T>(fn: (tx: Tx) => Promise<T>, options: TxOptions = {}): Promise<T> {
@@ -157,6 +162,7 @@ class Facade implements Db {
     } catch (error) {
       tx.close()
       hooks.length = 0
+      if (dbErrors.is(error, 'db.commit_unknown')) markWritten()
       if (unit.begin === undefined) broken = await rollback(connection)
       this.#meter.tx(
         dbErrors.is(error, 'db.commit_unknown') ? 'unknown' : isRetryable(error) ? 'retried' : 'rolled_back',

@@ -139,7 +139,12 @@ class EmbeddedDriver implements DbDriver {
       direct: async () => ({ ...connection, host: (await this.#ensure()).host, application_name: 'tsforge listen' }),
       startTimeoutMs: 10_000,
     })
-    await inner.start()
+    try {
+      await inner.start()
+    } catch (error) {
+      await inner.close()
+      throw error
+    }
     this.#inner = inner
     return inner
   }

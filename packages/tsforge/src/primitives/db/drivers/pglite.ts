@@ -148,7 +148,14 @@ class PgliteDriver implements DbDriver {
       preparing: { names: new StatementNames(), limit: preparedLimit },
       startTimeoutMs: 0,
     })
-    await inner.start()
+    try {
+      await inner.start()
+    } catch (error) {
+      deaf()
+      await inner.close()
+      if (this.#options.pglite === undefined) await lite.close()
+      throw error
+    }
     this.#engine = { lite, inner, deaf }
     return this.#engine
   }
