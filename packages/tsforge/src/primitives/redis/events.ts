@@ -3,8 +3,8 @@ import type { Channel } from 'node:diagnostics_channel'
 
 /** Something happened to a connection. */
 export interface RedisConnectionEvent {
-  /** `stalled`: connected, but a command was not answered within the deadline; the connection is cut. */
-  readonly kind: 'ready' | 'lost' | 'stalled' | 'failed'
+  /** `lost`: one that was ready has ended, or was cut because an answer was overdue. `failed`: an attempt to connect. */
+  readonly kind: 'ready' | 'lost' | 'failed'
   readonly use: 'commands' | 'messages' | 'tracking'
   /** For the log; may name hosts. */
   readonly cause?: unknown

@@ -25,13 +25,14 @@ export function redisFault(error: unknown, stalled = false): ForgeError {
   return redisErrors.error(codes[word] ?? 'redis.command', { cause: error })
 }
 
-/** The first word of an error that the server sent (`ERR`, `WRONGTYPE`); undefined for all other errors. */
+/**
+ * The first word of an error that the server sent (`ERR`, `WRONGTYPE`); undefined for all other errors. Told by its form,
+ * in capitals and without a code of Node's, since a bundler may rename the classes of the package.
+ */
 export function serverError(error: unknown): string | undefined {
-  if (!(error instanceof Error)) return undefined
-  const kind = error.constructor.name
-  if (kind !== 'SimpleError' && kind !== 'BlobError' && kind !== 'ErrorReply' && kind !== 'ReplyError') return undefined
-  // A script's own error comes as "ERR user_script:1: READONLY …" from old servers, and plainly from new ones.
-  const { message } = error
-  const nested = /\b(READONLY|OOM|MISCONF|NOREPLICAS) /.exec(message)?.[1]
-  return nested ?? message.slice(0, message.indexOf(' ') === -1 ? undefined : message.indexOf(' '))
+  if (!(error instanceof Error) || 'code' in error) return undefined
+  const word = /^([A-Z][A-Z0-9]{2,})(?: |$)/.exec(error.message)?.[1]
+  if (word !== 'ERR') return word
+  // Servers before 7 wrap what a script ran into.
+  return /^ERR Error running script .*: -?(READONLY|OOM|MISCONF|NOREPLICAS) /s.exec(error.message)?.[1] ?? word
 }

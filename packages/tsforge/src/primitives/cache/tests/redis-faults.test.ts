@@ -1,3 +1,4 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hasRedis, startRedis } from '../../../testing/redis-server.ts'
 import type { RedisServer } from '../../../testing/redis-server.ts'
@@ -12,8 +13,10 @@ import { redis, redisTracking } from '../drivers/redis.ts'
 import { tiered } from '../drivers/tiered.ts'
 
 const deadlineMs = 200
+/** How long this process kept its own timers waiting: on a busy machine that is no fault of what is tested. */
+const lag = monitorEventLoopDelay({ resolution: 5 })
 /** What an answer may take beyond the deadline. */
-const graceMs = 50
+const grace = (): number => 50 + lag.max / 1e6
 
 interface Fault {
   readonly name: string
@@ -100,9 +103,11 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
     await everywhere('deleted', 'old')
     await everywhere('tagged', 'old', ['t'])
     await fault.begin()
+    lag.enable()
+    lag.reset()
 
     const hot = await timed(() => cache.getOrSet('hot', () => 'loaded'))
-    expect(hot.tookMs).toBeLessThan(graceMs)
+    expect(hot.tookMs).toBeLessThan(grace())
     expect(['near', 'loaded']).toContain(hot.value)
 
     const cold = await Promise.all(
@@ -110,7 +115,7 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
     )
     for (const { value, tookMs } of cold) {
       expect(value).toBe('loaded')
-      expect(tookMs).toBeLessThan(deadlineMs + graceMs)
+      expect(tookMs).toBeLessThan(deadlineMs + grace())
     }
 
     // Changes hold here at once, whether or not the store knows of them.
@@ -119,7 +124,7 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
       await timed(() => cache.invalidateTags(['t'])),
       await timed(() => cache.set('written', 'new')),
     ])
-      expect(change.tookMs).toBeLessThan(deadlineMs + graceMs)
+      expect(change.tookMs).toBeLessThan(deadlineMs + grace())
     expect(await cache.get('deleted')).toBeUndefined()
     expect(await cache.get('tagged')).toBeUndefined()
 

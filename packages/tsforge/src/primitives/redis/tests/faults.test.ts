@@ -1,3 +1,5 @@
+import { monitorEventLoopDelay } from 'node:perf_hooks'
+import { createClient } from 'redis'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hasRedis, startRedis } from '../../../testing/redis-server.ts'
 import type { RedisServer } from '../../../testing/redis-server.ts'
@@ -7,8 +9,10 @@ import { createRedis } from '../create-redis.ts'
 import type { Redis } from '../redis.ts'
 
 const deadlineMs = 200
+/** How long this process kept its own timers waiting: on a busy machine that is no fault of what is tested. */
+const lag = monitorEventLoopDelay({ resolution: 5 })
 /** What an answer may take beyond the deadline. */
-const graceMs = 50
+const grace = (): number => 50 + lag.max / 1e6
 
 describe.runIf(hasRedis)('a Redis that breaks', () => {
   let server: RedisServer
@@ -23,7 +27,9 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     server = await startRedis()
     proxy = await startTcpProxy(server.port)
     redis = createRedis({ url: `redis://127.0.0.1:${proxy.port}`, deadlineMs, connectMs: 500 })
-    await redis.command(['SET', 'a', '1'])
+    await vi.waitFor(() => redis.command(['SET', 'a', '1']), { timeout: 20_000, interval: 10 })
+    lag.enable()
+    lag.reset()
   })
   afterEach(async () => {
     await redis.close()
@@ -48,7 +54,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
   }
 
   const recovered = (): Promise<void> =>
-    vi.waitFor(async () => expect((await outcome()).code).toBe('ok'), { timeout: 10_000, interval: 10 })
+    vi.waitFor(async () => expect((await outcome()).code).toBe('ok'), { timeout: 20_000, interval: 10 })
 
   it('costs the first callers a deadline and the next ones nothing when the server is stopped', async () => {
     server.pause()
@@ -56,11 +62,11 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     for (const { code, tookMs } of first) {
       expect(code).toBe('redis.timeout')
       expect(tookMs).toBeGreaterThan(deadlineMs * 0.8)
-      expect(tookMs).toBeLessThan(deadlineMs + graceMs)
+      expect(tookMs).toBeLessThan(deadlineMs + grace())
     }
     for (const { code, tookMs } of await Promise.all(Array.from({ length: 50 }, () => outcome()))) {
       expect(code).toBe('redis.unavailable')
-      expect(tookMs).toBeLessThan(graceMs)
+      expect(tookMs).toBeLessThan(grace())
     }
     // Attempts to connect hang meanwhile: the kernel accepts for the stopped process.
     await new Promise((done) => setTimeout(done, 700))
@@ -73,7 +79,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     proxy.set({ kind: 'slow', delayMs: 60 })
     const { code, tookMs } = await outcome(['GET', 'a'], { deadlineMs: 30 })
     expect(code).toBe('redis.timeout')
-    expect(tookMs).toBeLessThan(30 + graceMs)
+    expect(tookMs).toBeLessThan(30 + grace())
     expect((await outcome()).code).toBe('ok')
     expect(redis.state).toBe('ready')
   })
@@ -92,7 +98,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     proxy.set({ kind: 'blackhole' })
     const { code, tookMs } = await outcome()
     expect(code).toBe('redis.timeout')
-    expect(tookMs).toBeLessThan(deadlineMs + graceMs)
+    expect(tookMs).toBeLessThan(deadlineMs + grace())
     expect((await outcome()).code).toBe('redis.unavailable')
     proxy.set({ kind: 'open' })
     await recovered()
@@ -106,7 +112,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     expect((await inFlight).code).toBe('redis.unavailable')
     const { code, tookMs } = await outcome()
     expect(code).toBe('redis.unavailable')
-    expect(tookMs).toBeLessThan(graceMs)
+    expect(tookMs).toBeLessThan(grace())
     proxy.set({ kind: 'open' })
     await recovered()
   })
@@ -126,7 +132,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
       (state) => states.push(`track ${state}`),
     )
     await server.kill()
-    await vi.waitFor(() => expect(states.toSorted()).toEqual(['lost', 'track lost']))
+    await vi.waitFor(() => expect(states.toSorted()).toEqual(['lost', 'track lost']), 10_000)
     await server.start()
     await recovered()
     await vi.waitFor(
@@ -135,7 +141,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     )
     await redis.command(['PUBLISH', 'news', 'back'])
     await redis.command(['SET', 'a', '2'])
-    await vi.waitFor(() => expect([heard, keys]).toEqual([['back'], ['a']]))
+    await vi.waitFor(() => expect([heard, keys]).toEqual([['back'], ['a']]), 10_000)
   })
 
   it('replaces a subscription that has gone silent', async () => {
@@ -171,6 +177,13 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     await vi.waitFor(() => expect(heard).toEqual(['first']))
   })
 
+  it('tells who tracks keys that all of them are gone', async () => {
+    const heard: (readonly string[] | null)[] = []
+    await redis.track(['a'], (keys) => heard.push(keys))
+    await redis.command(['FLUSHALL'])
+    await vi.waitFor(() => expect(heard).toContain(null))
+  })
+
   it('says that a replica takes no writes, still reads, and follows a promotion', async () => {
     await server.admin('REPLICAOF', '127.0.0.1', '1')
     expect((await outcome(['SET', 'a', '2'])).code).toBe('redis.read_only')
@@ -187,6 +200,44 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     expect((await outcome()).code).toBe('ok')
     await server.admin('CONFIG', 'SET', 'maxmemory', '0')
     expect((await outcome(['SET', 'a', '2'])).code).toBe('ok')
+  })
+
+  it('keeps its deadline on a live client too, leaves that alone, and goes on with it', async () => {
+    const client = createClient({ url: server.url })
+    client.on('error', () => {})
+    await client.connect()
+    const over = createRedis(client as never, { deadlineMs, connectMs: 500 })
+    await vi.waitFor(async () => expect(await over.command(['GET', 'a'])).toBe('1'), 10_000)
+    server.pause()
+    const began = performance.now()
+    await expect(over.command(['GET', 'a'])).rejects.toMatchObject({ code: 'redis.timeout' })
+    expect(performance.now() - began).toBeLessThan(deadlineMs + grace())
+    await expect(over.command(['GET', 'a'])).rejects.toMatchObject({ code: 'redis.unavailable' })
+    server.resume()
+    await vi.waitFor(async () => expect(await over.command(['GET', 'a'])).toBe('1'), 10_000)
+    expect(client.isReady).toBe(true)
+    await server.kill()
+    await expect(over.command(['GET', 'a'])).rejects.toMatchObject({ code: 'redis.unavailable' })
+    await server.start()
+    await vi.waitFor(async () => expect(await over.command(['GET', 'a'])).toBe(null), 10_000)
+    await over.close()
+    client.destroy()
+  })
+
+  it('keeps its deadline in a cluster whose node hangs, and recovers', async () => {
+    await using node = await startRedis({ args: ['--cluster-enabled', 'yes'] })
+    await node.admin('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
+    await vi.waitUntil(async () => (await node.admin('CLUSTER', 'INFO')).includes('cluster_state:ok'), 10_000)
+    const over = createRedis({ url: [node.url, node.url], deadlineMs })
+    await vi.waitFor(() => over.command(['SET', 'a', '1']), 10_000)
+    node.pause()
+    const began = performance.now()
+    const outcomes = await Promise.allSettled(Array.from({ length: 20 }, () => over.command(['GET', 'a'])))
+    expect(performance.now() - began).toBeLessThan(deadlineMs + grace())
+    for (const each of outcomes) expect(each).toMatchObject({ reason: { code: 'redis.timeout' } })
+    node.resume()
+    await vi.waitFor(async () => expect(await over.command(['GET', 'a'])).toBe('1'), 10_000)
+    await over.close()
   })
 
   it('starts without a server and finds it later', async () => {
