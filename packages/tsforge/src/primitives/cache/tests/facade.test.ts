@@ -2,8 +2,10 @@ import { describe, expect, it } from 'vitest'
 import { createContext, runWithContext } from '../../../kernel/context.ts'
 import { createMetrics } from '../../../kernel/metrics.ts'
 import { createCache } from '../create-cache.ts'
+import { addressOf } from '../driver.ts'
 import { memory } from '../drivers/memory.ts'
 import { requestChannel } from '../events.ts'
+import { prefixOf } from '../keys.ts'
 import { failuresOf, farCache, memoryCache } from './setup.ts'
 
 const as = <T>(tenantId: string | null, work: () => T): T =>
@@ -138,6 +140,13 @@ describe('the wall between tenants', () => {
     expect(await as('t1:b', () => cache.get('k'))).toBeUndefined()
     await as('%3A', () => cache.set('k', 1))
     expect(await as(':', () => cache.get('k'))).toBeUndefined()
+    // Stores put both together, and take them apart again.
+    for (const tenantId of ['', 't1', 't1:b', ':', '%3A', 'ä/ö'])
+      for (const key of ['k', ':k', 'b:k', '::'])
+        expect(addressOf(prefixOf('n', tenantId) + key)).toStrictEqual({ prefix: prefixOf('n', tenantId), key })
+    expect(addressOf('n:')).toBeUndefined()
+    expect(addressOf('n:t:')).toBeUndefined()
+    expect(addressOf('')).toBeUndefined()
   })
 })
 

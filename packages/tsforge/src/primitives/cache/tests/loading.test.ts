@@ -156,6 +156,14 @@ describe('grace', () => {
     await expect(cache.getOrSet('b', fail)).rejects.toThrow('source is down')
   })
 
+  it('is the reader’s to grant, however long the store keeps the value', async () => {
+    const { cache, clock } = memoryCache({ ttl: '10s', grace: '1h', backoff: 0 })
+    await cache.getOrSet('a', () => 'old')
+    await clock.advance(30_000)
+    await expect(cache.getOrSet('a', fail, { grace: '5s' })).rejects.toThrow('source is down')
+    expect(await cache.getOrSet('a', fail, { grace: '30s' })).toBe('old')
+  })
+
   it('serves the old value after the soft timeout, and the new one to the next', async () => {
     const { cache, clock } = memoryCache({ ttl: '10s', grace: '1m', softTimeout: '100ms' })
     await cache.getOrSet('a', () => 'old')

@@ -120,7 +120,7 @@ describe('the memory of a process', () => {
     expect(has(driver, 'comes back')).toBe(false)
     put(driver, 'comes back')
     // In the small queue nothing would be left of it after these.
-    for (let at = 1000; at < 1060; at++) put(driver, `k${at}`)
+    for (let at = 1000; at < 1150; at++) put(driver, `k${at}`)
     expect(driver.get(prefix, 'comes back')?.value).toBe('comes back')
   })
 

@@ -10,14 +10,14 @@ function fingerprint(prefix: string, key: string): number {
 }
 
 /**
- * Remembers which keys left the small queue not long ago: 4 bytes each, in a table where a newcomer overwrites who
- * was there. A wrong answer only lets an entry in by the other door.
+ * Remembers which keys left the small queue not long ago: 4 places of 4 bytes for each, in a table where a
+ * newcomer overwrites who was there. A wrong answer only lets an entry in by the other door.
  */
 export class Ghosts {
   readonly #places: Uint32Array
 
   constructor(entries: number) {
-    this.#places = new Uint32Array(2 ** Math.ceil(Math.log2(Math.min(mostPlaces, Math.max(16, entries)))))
+    this.#places = new Uint32Array(2 ** Math.ceil(Math.log2(Math.min(mostPlaces, Math.max(16, 4 * entries)))))
   }
 
   get bytes(): number {
