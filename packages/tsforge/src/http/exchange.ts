@@ -158,9 +158,15 @@ export class Exchange implements Expiring {
     return keep(this.#render(value), this.route.headers)
   }
 
+  /** The handler is about to run: what gates have taken for it is used now. */
+  begin(): void {
+    if (this.#extended !== undefined) this.#extended.worked = true
+  }
+
   /** Runs the handler and tells what would be sent. Never rejects. */
   async run(call: RouteCall): Promise<RenderedAnswer> {
     const { route, res } = this
+    this.begin()
     try {
       const value = await route.handler(call)
       return this.#takenOver ? this.#streamed() : this.render(value)

@@ -19,7 +19,9 @@ export class ExtendedCall implements AroundCall {
   /** Name, value, name, value; names in lower case, each once. */
   readonly added: string[] = []
   readonly #exchange: Behind
-  #listeners: ((status: number) => void)[] = []
+  /** The handler has begun. */
+  worked = false
+  #listeners: ((status: number, worked: boolean) => void)[] = []
   #status: number | undefined = undefined
 
   constructor(exchange: Behind, route: Route) {
@@ -76,10 +78,10 @@ export class ExtendedCall implements AroundCall {
     return added.push(name) - 1
   }
 
-  onEnd(listener: (status: number) => void): void {
+  onEnd(listener: (status: number, worked: boolean) => void): void {
     // A gate that was slower than its caller's patience still gets to release what it took.
     if (this.#status === undefined) this.#listeners.push(listener)
-    else listener(this.#status)
+    else listener(this.#status, this.worked)
   }
 
   /** Tells all listeners; returns what they threw. */
@@ -90,7 +92,7 @@ export class ExtendedCall implements AroundCall {
     const faults: unknown[] = []
     for (const listener of listeners) {
       try {
-        listener(status)
+        listener(status, this.worked)
       } catch (error) {
         faults.push(error)
       }

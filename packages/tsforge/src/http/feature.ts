@@ -43,8 +43,11 @@ export interface GateCall {
   addHeader(name: string, value: string): void
   /** The same, but in place of the values given before. */
   setHeader(name: string, value: string): void
-  /** Called exactly once when the exchange is over, at once when it is already; 499 when the caller has gone. */
-  onEnd(listener: (status: number) => void): void
+  /**
+   * Called exactly once when the exchange is over, at once when it is already; 499 when the caller has gone. `worked`: the
+   * handler has begun; false for what was refused before it, and for an answer that an around had kept.
+   */
+  onEnd(listener: (status: number, worked: boolean) => void): void
 }
 
 /** Throws to refuse. Synchronous when it can, so that passing costs no promise. */

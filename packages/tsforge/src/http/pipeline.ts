@@ -198,6 +198,7 @@ function call(exchange: Exchange, params: unknown, query: unknown, body: unknown
     route.precondition === undefined ? undefined : expectedVersion(route.precondition, req.headers['if-match'])
   const made = new RouteCall(exchange, params, query, body, expected)
   if (route.around !== undefined) return surround(exchange, route.around, made)
+  exchange.begin()
   const result = route.handler(made)
   if (!isPromise(result)) return exchange.succeed(result)
   exchange.wait()

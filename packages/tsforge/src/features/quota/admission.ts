@@ -12,7 +12,7 @@ export interface Admitted {
   readonly actor: Actor
   readonly tenantId: string | null
   addHeader(name: string, value: string): void
-  onEnd(listener: (status: number) => void): void
+  onEnd(listener: (status: number, worked: boolean) => void): void
 }
 
 /** What a route takes. */
@@ -49,9 +49,9 @@ export class Admission {
     const taken = await this.#take(call, subject, charge)
     if (taken === undefined) return
     tellStandings(call, charge.quota, taken.standings, taken.at)
-    // Refused by another limit behind this one, or failed by us.
-    call.onEnd((status) => {
-      if (status >= 500 || status === 429) this.#refund(taken)
+    // Nothing was done (a bad body, another limit behind this one, a repeated Idempotency-Key), or we have failed.
+    call.onEnd((status, worked) => {
+      if (!worked || status >= 500) this.#refund(taken)
     })
   }
 

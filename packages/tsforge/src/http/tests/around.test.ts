@@ -77,6 +77,24 @@ describe('an around', () => {
     expect(withOne.logged).toHaveLength(without.logged.length)
   })
 
+  it('lets a gate know whether the handler has worked for the answer', async () => {
+    const ends: (readonly [number, boolean])[] = []
+    const { http } = await lab([add], {
+      around: keeper(),
+      gates: [{ phase: 'admitted', for: () => (call) => call.onEnd((...end) => void ends.push(end)) }],
+    })
+    await http.inject(send('x'))
+    await http.inject(send('x'))
+    await http.inject(send('broken'))
+    await http.inject({ method: 'POST', url: '/notes/1', payload: { other: 1 } })
+    expect(ends).toEqual([
+      [201, true],
+      [201, false],
+      [500, true],
+      [422, false],
+    ])
+  })
+
   it('sends a kept answer again, with the id, cross-origin headers and connection of the new request', async () => {
     runs.length = 0
     let draining = false
