@@ -218,8 +218,8 @@ export const bench: Bench = {
   bars: {
     'cache.hot.bentocache': { atLeast: 25 },
     'cache.hot.lru_cache': { atLeast: 1.2 },
-    'cache.awaited.bentocache': { atLeast: 12 },
-    'cache.awaited.lru_cache': { atLeast: 1.2 },
+    'cache.awaited.bentocache': { atLeast: 7 },
+    'cache.awaited.lru_cache': { atLeast: 1.1 },
     'cache.tiered.redis': { atLeast: 20 },
   },
   run,
