@@ -27,6 +27,8 @@ export class Bucket {
   #remaining = 0
   #resetAtMs = 0
   #refusedUntilMs = 0
+  /** What this process alone has used, counted as the store counts everybody: ahead of now by so much. */
+  #ownMs = 0
   #waiting: Waiting[] = []
   #asking: Promise<void> | undefined
 
@@ -117,12 +119,15 @@ export class Bucket {
   }
 
   #learn(lease: Lease, askedMs: number): void {
+    const { rule, lifeMs } = this.#terms
     this.#remaining = lease.remaining
     this.#resetAtMs = askedMs + lease.resetMs
+    this.#ownMs = Math.max(this.#ownMs, askedMs) + (lease.granted * rule.intervalUs) / 1000
     if (lease.remaining > 0) return
     this.#size = 1
-    // From before the question, so that the wait is never longer than the store said.
-    this.#refusedUntilMs = askedMs + Math.min(lease.retryAfterMs, longestRefusalMs)
+    // At the limit who has used more waits longer for the next token, so that those get it who have used less.
+    const share = Math.min(1, ((this.#ownMs - askedMs) * 1000) / rule.depthUs)
+    this.#refusedUntilMs = askedMs + Math.min(lease.retryAfterMs, longestRefusalMs) + (share * lifeMs) / 2
   }
 
   /** Answers the first `count` of those that wait, in their order. */
