@@ -44,7 +44,7 @@ export interface NewJob {
   /** Milliseconds since the epoch. */
   readonly runAtMs?: number | undefined
   readonly timeoutMs?: number | undefined
-  /** Group for fairness and for limits per key. */
+  /** Group for fairness and for limits per key. In a queue that serves keys the tenant stands in for it. */
   readonly key?: string | undefined
   readonly dedupe?: Dedupe | undefined
   readonly tags?: readonly string[] | undefined
@@ -82,6 +82,8 @@ export interface AddResult {
   readonly added: readonly Added[]
   /** Holds all of the jobs, when `handOff` was granted. */
   readonly lease?: LeaseId | undefined
+  /** When they were added, by the clock of the store; with `lease`. */
+  readonly atMs?: number | undefined
 }
 
 /** A job as a worker gets it. */

@@ -35,6 +35,13 @@ export interface Backoff {
   readonly capMs?: number
 }
 
+/** What a handler gets for a schema. */
+export type PayloadOutput<S> = S extends { readonly '~standard': { readonly types?: infer T } }
+  ? NonNullable<T> extends { readonly output: infer O }
+    ? O
+    : unknown
+  : PayloadInput<S>
+
 /** What a product writes. Payloads are JSON: what comes out of a job is what JSON makes of what went in. */
 export interface JobSpec<Payload> {
   /** `noun.verb`, stable for ever: letters, digits and `._:-`, at most 128. Workers without it leave its jobs alone. */
@@ -60,7 +67,7 @@ export interface JobSpec<Payload> {
 }
 
 /** A kind of job: data, without its handler, so that whoever adds jobs loads nothing of whoever runs them. */
-export interface Job<Payload = unknown> extends JobSpec<Payload> {
+export interface Job<Payload = unknown, Handled = Payload> extends JobSpec<Payload> {
   readonly queue: string
   readonly priority: Priority
   readonly maxAttempts: number
@@ -68,6 +75,8 @@ export interface Job<Payload = unknown> extends JobSpec<Payload> {
   readonly keepDone: boolean
   /** Checks and encodes. Throws (or rejects with) `jobs.payload_invalid`. */
   readonly check: PayloadCheck<Payload>
+  /** Of types only: what handlers get. */
+  readonly handled?: Handled
 }
 
 /** Gives what is stored, or a promise of it where the schema's library is asynchronous. */

@@ -92,7 +92,7 @@ class PostgresJobs implements JobsDriver {
   async add(jobs: readonly NewJob[], { tx = this.#db, handOff }: AddOptions = {}): Promise<AddResult> {
     if (jobs.length === 0) return { added: [] }
     if (jobs.some((job) => job.dedupe !== undefined)) return { added: await addKeyed(jobs, tx) }
-    const answer = await json<{ ids: readonly JobId[]; lease: LeaseId | null }>(
+    const answer = await json<{ ids: readonly JobId[]; now: number; lease: LeaseId | null }>(
       tx,
       'select forge_jobs_add($1, $2, $3, $4) as answer',
       [headsOf(jobs), payloadsOf(jobs), handOff?.worker ?? null, handOff?.leaseMs ?? null],
@@ -100,7 +100,7 @@ class PostgresJobs implements JobsDriver {
     const added = answer.ids.map((id): Added => ({ id, outcome: 'added' }))
     if (answer.lease === null) return { added }
     this.#worker(handOff!.worker).book.granted(answer.lease, jobs.length)
-    return { added, lease: answer.lease }
+    return { added, lease: answer.lease, atMs: answer.now }
   }
 
   async step(request: StepRequest): Promise<StepResult> {

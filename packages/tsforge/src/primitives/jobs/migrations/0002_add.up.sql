@@ -6,6 +6,14 @@ as $$
   where queue = any (p_queues) and until > clock_timestamp()
 $$;
 
+-- In a queue that serves keys in turn, the tenant stands in for a key.
+create function forge_jobs_key(p_queue text, p_tenant uuid) returns text
+language sql stable
+as $$
+  select p_tenant::text from forge_jobs_queues
+  where queue = p_queue and (fair or key_concurrency is not null or key_rate_limit is not null)
+$$;
+
 -- Adds jobs. `p_heads`: one head for all, or one for each. `p_payloads`: JSON texts with U+001E between them, which no
 -- JSON text contains. With a worker, they are leased to it at once, unless the queue has limits.
 -- Gives {"ids": [...], "lease": id or null}.
@@ -25,6 +33,9 @@ begin
     select * into strict h from json_to_recordset(p_heads) as x (
       kind text, queue text, priority smallint, max integer, delay float8, at float8, timeout integer, key text,
       tenant uuid, tags text[], meta json);
+    if h.key is null and h.tenant is not null then
+      h.key := forge_jobs_key(h.queue, h.tenant);
+    end if;
     with added as (
       insert into forge_jobs
         (queue, lane, priority, run_at, max_attempts, kind, payload, timeout_ms, key, tenant_id, tags, meta, created_at)
@@ -44,7 +55,8 @@ begin
         (queue, lane, priority, run_at, max_attempts, kind, payload, timeout_ms, key, tenant_id, tags, meta, created_at)
       select x.queue, x.priority, x.priority,
         case when x.at is null then v_now + x.delay * interval '1 millisecond' else to_timestamp(x.at / 1000) end,
-        x.max, x.kind, x.payload::json, x.timeout, x.key, x.tenant, x.tags, x.meta, v_now
+        x.max, x.kind, x.payload::json, x.timeout,
+        case when x.key is null and x.tenant is not null then forge_jobs_key(x.queue, x.tenant) else x.key end, x.tenant, x.tags, x.meta, v_now
       from rows from (
         json_to_recordset(p_heads) as (
           kind text, queue text, priority smallint, max integer, delay float8, at float8, timeout integer, key text,
@@ -56,7 +68,7 @@ begin
     select array_agg(id), array_agg(distinct queue) filter (where run_at < v_now + interval '1 second')
     into v_ids, v_queues from added;
   end if;
-  if p_worker is not null and not exists (select from forge_jobs_queues where queue = any (v_queues)) then
+  if p_worker is not null and v_queues is not null and not exists (select from forge_jobs_queues where queue = any (v_queues)) then
     insert into forge_jobs_leases (queue, worker, until, jobs)
     values (v_queues[1], p_worker, clock_timestamp() + p_lease_ms * interval '1 millisecond', v_ids)
     returning id into v_lease;
@@ -94,6 +106,9 @@ begin
     ) with ordinality as x (kind, queue, priority, max, delay, at, timeout, key, tenant, tags, meta, dedupe, mode, win, n)
     order by x.queue, x.dedupe, x.n
   loop
+    if r.key is null and r.tenant is not null then
+      r.key := forge_jobs_key(r.queue, r.tenant);
+    end if;
     v_outcome := 'added';
     v_tries := 0;
     v_due := case when r.at is null then v_now + r.delay * interval '1 millisecond' else to_timestamp(r.at / 1000) end;

@@ -38,6 +38,14 @@ export async function writeSettings(db: Queryable, queue: string, settings: Queu
       settings.fair ?? false,
     ],
   )
+  // What was added before the queue served keys. Claims may read these rows meanwhile; nobody else writes them.
+  if (perKey !== undefined || settings.fair === true) {
+    await db.query(
+      'update forge_jobs set key = tenant_id::text where queue = $1 and key is null and tenant_id is not null',
+      [queue],
+    )
+  }
+  await db.query(`select pg_notify('forge_jobs', 'w' || $1::text)`, [queue])
 }
 
 export async function writePaused(db: Queryable, queue: string, paused: boolean): Promise<void> {

@@ -1,0 +1,544 @@
+import { systemClock } from '../../../kernel/clock.ts'
+import type { Clock } from '../../../kernel/clock.ts'
+import type {
+  Added,
+  AddOptions,
+  AddResult,
+  CancelResult,
+  ClaimedJob,
+  DeadReason,
+  Finished,
+  Heartbeat,
+  JobError,
+  JobFilter,
+  JobId,
+  JobRecord,
+  JobsCapabilities,
+  JobsDriver,
+  JobState,
+  LeaseId,
+  ListRequest,
+  Maintained,
+  MaintainRequest,
+  NewJob,
+  QueueSettings,
+  QueueStats,
+  RedriveRequest,
+  Rescued,
+  StepRequest,
+  StepResult,
+  WakeListener,
+} from '../driver.ts'
+import { jobsErrors } from '../errors.ts'
+import { metaOf, recordOf, stateOf } from './memory/entry.ts'
+import type { Entry } from './memory/entry.ts'
+import { Queue } from './memory/queue.ts'
+
+export interface MemoryJobsOptions {
+  readonly clock?: Pick<Clock, 'now'>
+  /** Ended jobs that are remembered. Default 10,000. */
+  readonly history?: number
+}
+
+/** Jobs in this process, gone with it: for tests, and for products that can lose them. */
+export function memory(options: MemoryJobsOptions = {}): JobsDriver {
+  return new MemoryJobs(options)
+}
+
+interface Lease {
+  readonly id: LeaseId
+  readonly worker: string
+  untilMs: number
+  readonly jobs: Set<Entry>
+}
+
+const lost: JobError = { name: 'Lost', message: 'The process that ran it went away.' }
+
+class MemoryJobs implements JobsDriver {
+  readonly name = 'memory'
+  readonly capabilities: JobsCapabilities = {
+    durable: false,
+    shared: false,
+    listen: true,
+    transactions: false,
+    concurrent: true,
+  }
+  readonly #clock: Pick<Clock, 'now'>
+  readonly #history: number
+  readonly #open = new Map<JobId, Entry>()
+  readonly #ended = new Map<JobId, Entry>()
+  readonly #dead = new Map<JobId, Entry>()
+  readonly #leases = new Map<LeaseId, Lease>()
+  readonly #queues = new Map<string, Queue>()
+  readonly #keys = new Map<string, Entry>()
+  readonly #throttles = new Map<string, { untilMs: number; id: JobId }>()
+  readonly #listeners = new Set<WakeListener>()
+  #nextId = 1
+
+  constructor({ clock = systemClock, history = 10_000 }: MemoryJobsOptions) {
+    this.#clock = clock
+    this.#history = history
+  }
+
+  async start(): Promise<void> {}
+  async close(): Promise<void> {
+    this.#listeners.clear()
+  }
+
+  async add(jobs: readonly NewJob[], { tx, handOff }: AddOptions = {}): Promise<AddResult> {
+    if (tx !== undefined) throw jobsErrors.error('jobs.tx_unsupported')
+    const now = this.#clock.now()
+    const wake = new Set<string>()
+    const entries: Entry[] = []
+    const added = jobs.map((job): Added => {
+      const one = this.#addOne(job, now)
+      if ('entry' in one) {
+        entries.push(one.entry)
+        if (one.entry.dueMs < now + 1000) wake.add(job.queue)
+        return { id: one.entry.id, outcome: one.outcome }
+      }
+      return one
+    })
+    const queue = jobs[0] && this.#queue(jobs[0].queue)
+    if (handOff !== undefined && queue !== undefined && !queue.limited && queue.settings.paused !== true) {
+      return { added, lease: this.#lease(handOff.worker, handOff.leaseMs, entries).id, atMs: now }
+    }
+    for (const entry of entries) this.#queue(entry.job.queue).push(entry)
+    this.#wake(wake)
+    return { added }
+  }
+
+  #addOne(job: NewJob, now: number): { readonly entry: Entry; readonly outcome: Added['outcome'] } | Added {
+    const { dedupe } = job
+    let outcome: Added['outcome'] = 'added'
+    let dueMs = job.runAtMs ?? now + job.delayMs
+    const name = dedupe && `${job.queue}\n${dedupe.key}`
+    if (dedupe !== undefined && dedupe.mode === 'throttle') {
+      const last = this.#throttles.get(name!)
+      if (last !== undefined && last.untilMs > now) return { id: last.id, outcome: 'throttled' }
+      this.#throttles.set(name!, { untilMs: now + dedupe.windowMs!, id: this.#nextId })
+    } else if (dedupe !== undefined) {
+      if (dedupe.mode === 'debounce') dueMs = now + dedupe.windowMs!
+      const known = this.#keys.get(name!)
+      if (known !== undefined) {
+        if (dedupe.mode === 'skip') return { id: known.id, outcome: 'existing' }
+        outcome = 'replaced'
+        // One that runs keeps its place and loses its key.
+        if (known.lease === undefined) {
+          known.end = 'gone'
+          this.#open.delete(known.id)
+        }
+        known.dedupeKey = undefined
+      }
+    }
+    const queue = this.#queue(job.queue)
+    const entry: Entry = {
+      id: this.#nextId++,
+      job,
+      key: job.key ?? (queue.servesKeys ? job.tenantId : undefined),
+      createdMs: now,
+      dueMs,
+      lane: job.priority,
+      attempt: 0,
+      lease: undefined,
+      dedupeKey: dedupe?.mode === 'throttle' ? undefined : dedupe?.key,
+      error: undefined,
+      progress: undefined,
+      cancelRequested: false,
+      end: 'open',
+      endedMs: undefined,
+      runMs: undefined,
+      output: undefined,
+      deadReason: undefined,
+    }
+    if (entry.dedupeKey !== undefined) this.#keys.set(name!, entry)
+    this.#open.set(entry.id, entry)
+    return { entry, outcome }
+  }
+
+  async step({ queue: name, worker, leaseMs, kinds, want, finished, idle }: StepRequest): Promise<StepResult> {
+    const now = this.#clock.now()
+    const late = finished.filter((report) => !this.#finish(worker, report, now)).map((report) => report.id)
+    const queue = this.#queue(name)
+    const paused = queue.settings.paused === true
+    const nothing = { jobs: [], late, more: false, nextMs: undefined, limited: queue.limited, paused }
+    if (want < 1 || paused) return nothing
+    const { entries, nextMs, more } = queue.pick(new Set(kinds), want, now)
+    if (entries.length === 0) {
+      if (idle) queue.idleUntilMs = now + 60_000
+      const due = queue.nextDueMs()
+      const next = Math.min(nextMs ?? Infinity, due !== undefined && due > now ? due : Infinity)
+      return { ...nothing, nextMs: next === Infinity ? undefined : Math.max(0, Math.ceil(next - now)) }
+    }
+    const lease = this.#lease(worker, leaseMs, entries)
+    const jobs = entries.map((entry) => claimed(entry, lease.id))
+    return { jobs, late, more: more || jobs.length === want, nextMs: undefined, limited: queue.limited, paused }
+  }
+
+  async heartbeat(worker: string, leaseMs: number): Promise<Heartbeat> {
+    const leases: LeaseId[] = []
+    const cancelled: JobId[] = []
+    for (const lease of this.#leases.values()) {
+      if (lease.worker !== worker) continue
+      lease.untilMs = this.#clock.now() + leaseMs
+      leases.push(lease.id)
+      for (const entry of lease.jobs) if (entry.cancelRequested) cancelled.push(entry.id)
+    }
+    return { leases, cancelled }
+  }
+
+  async isolate(
+    worker: string,
+    leaseMs: number,
+    jobs: readonly { readonly id: JobId; readonly lease: LeaseId }[],
+  ): Promise<readonly (LeaseId | undefined)[]> {
+    return jobs.map(({ id, lease }) => {
+      const entry = this.#held(worker, lease, id)
+      if (entry === undefined) return undefined
+      this.#release(entry)
+      return this.#lease(worker, leaseMs, [entry]).id
+    })
+  }
+
+  async leave(worker: string): Promise<void> {
+    const wake = new Set<string>()
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.worker !== worker) continue
+      this.#leases.delete(lease.id)
+      for (const entry of lease.jobs) {
+        this.#release(entry)
+        this.#queue(entry.job.queue).push(entry)
+        wake.add(entry.job.queue)
+      }
+    }
+    this.#wake(wake)
+  }
+
+  async rescue({ baseMs, capMs }: { readonly baseMs: number; readonly capMs: number }): Promise<readonly Rescued[]> {
+    const now = this.#clock.now()
+    const rescued: Rescued[] = []
+    for (const lease of [...this.#leases.values()]) {
+      if (lease.untilMs >= now) continue
+      this.#leases.delete(lease.id)
+      for (const entry of lease.jobs) {
+        this.#release(entry)
+        if (entry.cancelRequested) {
+          this.#end(entry, 'cancelled', now)
+          continue
+        }
+        const { queue, kind } = entry.job
+        const delayMs = Math.random() * Math.min(capMs, baseMs * 2 ** Math.min(entry.attempt, 60))
+        this.#again(entry, now, delayMs, lost, 'lost', 0)
+        rescued.push({ id: entry.id, queue, kind, attempt: entry.attempt, dead: entry.end === 'dead' })
+      }
+    }
+    this.#wake(new Set(rescued.map((one) => one.queue)))
+    return rescued
+  }
+
+  async progress(id: JobId, lease: LeaseId, value: string): Promise<boolean> {
+    const entry = this.#open.get(id)
+    if (entry === undefined || entry.lease !== lease || !this.#leases.has(lease)) return false
+    entry.progress = value
+    return true
+  }
+
+  async subscribe(listener: WakeListener): Promise<() => Promise<void>> {
+    this.#listeners.add(listener)
+    return async () => void this.#listeners.delete(listener)
+  }
+
+  async get(id: JobId): Promise<JobRecord | undefined> {
+    const entry = this.#open.get(id) ?? this.#dead.get(id) ?? this.#ended.get(id)
+    return entry && this.#record(entry)
+  }
+
+  async list({ filter, limit, before = Infinity }: ListRequest): Promise<readonly JobRecord[]> {
+    const now = this.#clock.now()
+    return [...this.#open.values(), ...this.#dead.values(), ...this.#ended.values()]
+      .filter((entry) => entry.id < before && matches(entry, filter, now))
+      .toSorted((a, b) => b.id - a.id)
+      .slice(0, limit)
+      .map((entry) => this.#record(entry))
+  }
+
+  async stats(queue?: string): Promise<readonly QueueStats[]> {
+    const now = this.#clock.now()
+    const found = new Map<
+      string,
+      { queue: string; counts: Record<JobState, number>; oldestMs: number; paused: boolean }
+    >()
+    const of = (name: string): { counts: Record<JobState, number>; oldestMs: number } => {
+      let stats = found.get(name)
+      if (stats === undefined) {
+        const counts = { scheduled: 0, ready: 0, running: 0, retrying: 0, done: 0, dead: 0, cancelled: 0 }
+        const paused = this.#queue(name).settings.paused === true
+        found.set(name, (stats = { queue: name, counts, oldestMs: 0, paused }))
+      }
+      return stats
+    }
+    for (const name of this.#queues.keys()) if (queue === undefined || queue === name) of(name)
+    for (const entry of [...this.#open.values(), ...this.#dead.values(), ...this.#ended.values()]) {
+      if (queue !== undefined && queue !== entry.job.queue) continue
+      const stats = of(entry.job.queue)
+      stats.counts[stateOf(entry, now)]++
+      if (entry.end === 'open' && entry.lease === undefined)
+        stats.oldestMs = Math.max(stats.oldestMs, now - entry.dueMs)
+    }
+    return [...found.values()].toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
+  }
+
+  async cancel(ids: readonly JobId[], tx?: unknown): Promise<CancelResult> {
+    if (tx !== undefined) throw jobsErrors.error('jobs.tx_unsupported')
+    const cancelled: JobId[] = []
+    const requested: JobId[] = []
+    for (const id of new Set(ids)) {
+      const entry = this.#open.get(id)
+      if (entry === undefined) continue
+      if (entry.lease === undefined) {
+        this.#end(entry, 'cancelled', this.#clock.now())
+        cancelled.push(id)
+      } else {
+        entry.cancelRequested = true
+        requested.push(id)
+        for (const listener of this.#listeners) listener.onCancel(id)
+      }
+    }
+    return { cancelled, requested }
+  }
+
+  async retry(ids: readonly JobId[], tx?: unknown): Promise<readonly JobId[]> {
+    if (tx !== undefined) throw jobsErrors.error('jobs.tx_unsupported')
+    const now = this.#clock.now()
+    const found: JobId[] = []
+    for (const id of new Set(ids)) {
+      const entry = this.#open.get(id)
+      if (entry !== undefined && entry.lease === undefined && entry.dueMs > now) {
+        this.#requeue(entry, now)
+        found.push(id)
+      }
+    }
+    return [...found, ...this.#revive(ids, now, 0)]
+  }
+
+  async countDead(filter: JobFilter): Promise<number> {
+    return this.#deadMatching(filter).length
+  }
+
+  async redrive({ filter, limit, perSecond }: RedriveRequest): Promise<number> {
+    const ids = this.#deadMatching(filter).slice(0, limit)
+    return this.#revive(ids, this.#clock.now(), perSecond === undefined ? 0 : 1000 / perSecond).length
+  }
+
+  async removeDead(filter: JobFilter): Promise<number> {
+    const ids = this.#deadMatching(filter)
+    for (const id of ids) this.#dead.delete(id)
+    return ids.length
+  }
+
+  async configure(name: string, settings: QueueSettings): Promise<void> {
+    const queue = this.#queue(name)
+    queue.settings = settings
+    const waiting = [...this.#open.values()].filter((entry) => entry.job.queue === name && entry.lease === undefined)
+    if (queue.servesKeys) for (const entry of waiting) entry.key ??= entry.job.tenantId
+    queue.rearrange(waiting)
+    this.#wake(new Set([name]))
+  }
+
+  async pause(name: string, paused: boolean): Promise<void> {
+    const queue = this.#queue(name)
+    queue.settings = { ...queue.settings, paused }
+    this.#wake(new Set([name]))
+  }
+
+  async settings(name: string): Promise<QueueSettings> {
+    const { paused, ...rest } = this.#queue(name).settings
+    return paused === true ? { paused, ...rest } : rest
+  }
+
+  async maintain({ historyDays, deadDays }: MaintainRequest): Promise<Maintained> {
+    const now = this.#clock.now()
+    let deadRemoved = 0
+    for (const [id, { endedMs = now }] of this.#ended)
+      if (endedMs < now - historyDays * 86_400_000) this.#ended.delete(id)
+    for (const [id, { endedMs = now }] of this.#dead)
+      if (endedMs < now - deadDays * 86_400_000 && this.#dead.delete(id)) deadRemoved++
+    for (const [name, { untilMs }] of this.#throttles) if (untilMs < now) this.#throttles.delete(name)
+    return { partitionsCreated: [], partitionsDropped: [], deadRemoved }
+  }
+
+  /** False when its lease was lost. */
+  #finish(worker: string, report: Finished, now: number): boolean {
+    const entry = this.#held(worker, report.lease, report.id)
+    if (entry === undefined) return false
+    this.#release(entry)
+    const ends = report.as === 'done' || report.as === 'discarded'
+    if (report.as === 'cancelled' || (entry.cancelRequested && !ends)) {
+      entry.attempt++
+      this.#end(entry, 'cancelled', now)
+    } else if (report.as === 'done') {
+      entry.attempt++
+      entry.runMs = report.runMs === undefined ? undefined : Math.round(report.runMs)
+      entry.output = report.output
+      this.#end(entry, report.keep ? 'done' : 'gone', now)
+    } else if (report.as === 'discarded') {
+      entry.attempt++
+      entry.error = report.error
+      this.#bury(entry, 'discarded', now)
+    } else if (report.as === 'failed')
+      this.#again(entry, now, report.delayMs, report.error, 'failed', entry.job.priority)
+    else {
+      if (report.as === 'snoozed') entry.dueMs = now + report.delayMs
+      entry.lane = entry.job.priority
+      this.#queue(entry.job.queue).push(entry)
+    }
+    return true
+  }
+
+  #again(entry: Entry, now: number, delayMs: number, error: JobError, reason: DeadReason, lane: number): void {
+    entry.attempt++
+    entry.error = error
+    if (entry.attempt >= entry.job.maxAttempts) return this.#bury(entry, reason, now)
+    entry.dueMs = now + delayMs
+    entry.lane = lane
+    this.#queue(entry.job.queue).push(entry)
+  }
+
+  #bury(entry: Entry, reason: DeadReason, now: number): void {
+    entry.deadReason = reason
+    this.#end(entry, 'dead', now)
+  }
+
+  #end(entry: Entry, end: 'done' | 'dead' | 'cancelled' | 'gone', now: number): void {
+    entry.end = end
+    entry.endedMs = now
+    entry.progress = undefined
+    this.#open.delete(entry.id)
+    const name = `${entry.job.queue}\n${entry.dedupeKey}`
+    if (this.#keys.get(name) === entry) this.#keys.delete(name)
+    if (end === 'dead') this.#dead.set(entry.id, entry)
+    else if (end !== 'gone') {
+      this.#ended.set(entry.id, entry)
+      if (this.#ended.size > this.#history) this.#ended.delete(this.#ended.keys().next().value!)
+    }
+  }
+
+  #revive(ids: readonly JobId[], now: number, gapMs: number): JobId[] {
+    const found: JobId[] = []
+    for (const id of ids) {
+      const entry = this.#dead.get(id)
+      if (entry === undefined) continue
+      this.#dead.delete(id)
+      entry.end = 'open'
+      entry.endedMs = undefined
+      entry.deadReason = undefined
+      entry.attempt = 0
+      const name = `${entry.job.queue}\n${entry.dedupeKey}`
+      if (entry.dedupeKey !== undefined) {
+        if (this.#keys.has(name)) entry.dedupeKey = undefined
+        else this.#keys.set(name, entry)
+      }
+      entry.dueMs = now + found.length * gapMs
+      entry.lane = entry.job.priority
+      this.#open.set(id, entry)
+      this.#queue(entry.job.queue).push(entry)
+      found.push(id)
+    }
+    this.#wake(new Set(found.map((id) => this.#open.get(id)!.job.queue)))
+    return found
+  }
+
+  /** A heap cannot move what lies in it, so the job comes back as another entry. */
+  #requeue(entry: Entry, dueMs: number): void {
+    const moved: Entry = { ...entry, dueMs, lane: entry.job.priority }
+    entry.end = 'gone'
+    this.#open.set(moved.id, moved)
+    const name = `${moved.job.queue}\n${moved.dedupeKey}`
+    if (this.#keys.get(name) === entry) this.#keys.set(name, moved)
+    this.#queue(moved.job.queue).push(moved)
+    this.#wake(new Set([moved.job.queue]))
+  }
+
+  #lease(worker: string, leaseMs: number, entries: readonly Entry[]): Lease {
+    const lease: Lease = { id: this.#nextId++, worker, untilMs: this.#clock.now() + leaseMs, jobs: new Set(entries) }
+    this.#leases.set(lease.id, lease)
+    for (const entry of entries) {
+      entry.lease = lease.id
+      this.#queue(entry.job.queue).leased(entry, 1)
+    }
+    return lease
+  }
+
+  #held(worker: string, id: LeaseId, job: JobId): Entry | undefined {
+    const lease = this.#leases.get(id)
+    const entry = this.#open.get(job)
+    return lease?.worker === worker && entry !== undefined && lease.jobs.has(entry) ? entry : undefined
+  }
+
+  #release(entry: Entry): void {
+    const lease = this.#leases.get(entry.lease!)
+    lease?.jobs.delete(entry)
+    if (lease?.jobs.size === 0) this.#leases.delete(lease.id)
+    entry.lease = undefined
+    this.#queue(entry.job.queue).leased(entry, -1)
+  }
+
+  #queue(name: string): Queue {
+    let queue = this.#queues.get(name)
+    if (queue === undefined) this.#queues.set(name, (queue = new Queue()))
+    return queue
+  }
+
+  #record(entry: Entry): JobRecord {
+    const worker = entry.lease === undefined ? undefined : this.#leases.get(entry.lease)?.worker
+    return recordOf(entry, this.#clock.now(), worker)
+  }
+
+  #deadMatching(filter: JobFilter): JobId[] {
+    return [...this.#dead.values()]
+      .filter((entry) => matches(entry, { ...filter, state: 'dead' }, 0))
+      .map((entry) => entry.id)
+      .toSorted((a, b) => a - b)
+  }
+
+  #wake(queues: ReadonlySet<string>): void {
+    for (const queue of queues) {
+      if (this.#queue(queue).idleUntilMs > this.#clock.now())
+        for (const listener of this.#listeners) listener.onWork(queue)
+    }
+  }
+}
+
+function matches(entry: Entry, filter: JobFilter, now: number): boolean {
+  const { job } = entry
+  const states = typeof filter.state === 'string' ? [filter.state] : filter.state
+  return (
+    (states === undefined || states.includes(stateOf(entry, now))) &&
+    (filter.queue === undefined || filter.queue === job.queue) &&
+    (filter.kind === undefined || filter.kind === job.kind) &&
+    (filter.tenantId === undefined || filter.tenantId === job.tenantId) &&
+    (filter.tag === undefined || job.tags?.includes(filter.tag) === true) &&
+    (filter.key === undefined || filter.key === entry.key) &&
+    (filter.ids === undefined || filter.ids.includes(entry.id))
+  )
+}
+
+function claimed(entry: Entry, lease: LeaseId): ClaimedJob {
+  const { job } = entry
+  return {
+    id: entry.id,
+    lease,
+    queue: job.queue,
+    kind: job.kind,
+    attempt: entry.attempt + 1,
+    maxAttempts: job.maxAttempts,
+    payload: JSON.parse(job.payload) as unknown,
+    runAtMs: entry.dueMs,
+    createdAtMs: entry.createdMs,
+    timeoutMs: job.timeoutMs,
+    key: entry.key,
+    tenantId: job.tenantId,
+    tags: job.tags ?? [],
+    meta: metaOf(job),
+  }
+}
