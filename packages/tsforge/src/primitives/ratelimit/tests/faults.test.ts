@@ -10,8 +10,9 @@ import { leased } from '../drivers/leased.ts'
 import { redis } from '../drivers/redis.ts'
 import type { Limit, LossPolicy, Ratelimit } from '../ratelimit.ts'
 
-/** What the policy may take: its deadline of 40 ms, and a machine that is busy. */
-const boundMs = 100
+/** A policy holds within so long. On a machine that is busy a timer of as long is late, and the answer may be as late. */
+const promisedMs = 50
+const graceMs = 20
 
 interface Fault {
   readonly name: string
@@ -76,12 +77,13 @@ describe.runIf(hasRedis)('limits on a Redis that is', () => {
         const driver = redis(connection)
         limits = createRatelimit(kind === 'exact' ? driver : leased(driver), { replicas: 2 })
         limit = (whenLost) => limits.limit({ name: `${kind}-${whenLost}`, limit: 100, window: '1h', whenLost })
-        const ask = async (policy: LossPolicy, key: string): Promise<{ verdict: string; tookMs: number }> => {
-          const began = performance.now()
+        const ask = async (policy: LossPolicy, key: string): Promise<{ verdict: string; lateMs: number }> => {
+          const promised = new Promise<number>((done) => setTimeout(() => done(performance.now()), promisedMs))
           const { allowed, lost } = await limit(policy).take(key)
+          const answered = performance.now()
           return {
             verdict: `${allowed ? 'allowed' : 'refused'}${lost ? ' by policy' : ''}`,
-            tookMs: performance.now() - began,
+            lateMs: answered - (await promised),
           }
         }
         await vi.waitFor(async () => expect((await ask('open', 'before')).verdict).toBe('allowed'), { timeout: 10_000 })
@@ -89,10 +91,10 @@ describe.runIf(hasRedis)('limits on a Redis that is', () => {
         // In mid-run: calls are in flight when it happens.
         const running = Array.from({ length: 20 }, (_, index) => ask('open', `running ${index}`))
         await fault.begin(server, proxy)
-        for (const { tookMs } of await Promise.all(running)) expect(tookMs).toBeLessThan(boundMs)
+        for (const { lateMs } of await Promise.all(running)) expect(lateMs).toBeLessThan(graceMs)
         await vi.waitFor(async () => {
           expect((await ask('open', `notice ${performance.now()}`)).verdict).toBe('allowed by policy')
-        })
+        }, 10_000)
         const during = await Promise.all(
           (['open', 'closed', 'local'] as const).map((policy) => ask(policy, `during ${policy}`)),
         )
@@ -101,7 +103,7 @@ describe.runIf(hasRedis)('limits on a Redis that is', () => {
           'refused by policy',
           'allowed by policy',
         ])
-        for (const { tookMs } of during) expect(tookMs).toBeLessThan(boundMs)
+        for (const { lateMs } of during) expect(lateMs).toBeLessThan(graceMs)
         // A dead store costs nothing: these answers are not even promises.
         for (let call = 0; call < 200; call++) expect(limit('closed').take('nobody')).not.toBeInstanceOf(Promise)
 
