@@ -34,7 +34,7 @@ describe.runIf(hasRedis)('the product whose Redis breaks', () => {
   const clients = async (): Promise<number> => (await redis.admin('CLIENT', 'LIST')).split('name=').length - 1
 
   it.each([
-    ['is stopped', () => redis.pause(), () => redis.resume()],
+    ['is stopped', async () => redis.pause(), async () => redis.resume()],
     ['is killed', () => redis.kill(), () => redis.start()],
     ['takes no writes', () => redis.admin('REPLICAOF', '127.0.0.1', '1'), () => redis.admin('REPLICAOF', 'NO', 'ONE')],
     [
