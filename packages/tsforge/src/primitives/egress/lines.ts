@@ -105,20 +105,12 @@ function directLine(
   return { dispatcher, address: () => address }
 }
 
-function tunnelLine(
-  Agent: typeof undici.ProxyAgent,
-  proxy: string,
-  certificate: ClientCertificate | undefined,
-): Line {
+function tunnelLine(Agent: typeof undici.ProxyAgent, proxy: string, certificate: ClientCertificate | undefined): Line {
   return { dispatcher: proxyAgent(Agent, proxy, certificate), address: () => undefined }
 }
 
 /** CONNECT also for plain http, so that the proxy treats both alike. */
-function proxyAgent(
-  Agent: typeof undici.ProxyAgent,
-  proxy: string,
-  certificate?: ClientCertificate,
-): Dispatcher {
+function proxyAgent(Agent: typeof undici.ProxyAgent, proxy: string, certificate?: ClientCertificate): Dispatcher {
   const { username, password, href } = new URL(proxy)
   const token = `Basic ${Buffer.from(`${decodeURIComponent(username)}:${decodeURIComponent(password)}`).toString('base64')}`
   return new Agent({
