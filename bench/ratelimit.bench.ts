@@ -55,7 +55,10 @@ async function rate(ask: Ask, seconds: number): Promise<number> {
 
 interface Contestant {
   readonly name: string
+  /** Asks a limit that is never reached. */
   readonly ask: Ask
+  /** Asks a limit of ten. */
+  allows(key: string): Promise<boolean>
 }
 
 /** What its policy had to decide would not be a decision of the store. */
@@ -66,106 +69,102 @@ function counted(decision: Decision): Decision {
 
 function ours(name: string, driver: RatelimitDriver): Contestant {
   // The rival waits for ever; a machine that is busy for a moment must not end the run.
-  const declared = createRatelimit(driver, { deadlineMs: 2000 }).limit({ name, limit, window: windowSeconds * 1000 })
+  const limits = createRatelimit(driver, { deadlineMs: 2000 })
+  const wide = limits.limit({ name, limit, window: windowSeconds * 1000 })
+  const small = limits.limit({ name: `${name}-small`, limit: 10, window: windowSeconds * 1000 })
   return {
     name,
     ask: (key) => {
-      const answer = declared.take(key)
+      const answer = wide.take(key)
       return answer instanceof Promise ? answer.then(counted) : counted(answer)
     },
+    allows: async (key) => counted(await small.take(key)).allowed,
   }
 }
 
-async function run({ rounds, seconds, note }: Settings): Promise<Claim[]> {
+function theirs(name: string, make: (points: number) => RateLimiterAbstract): Contestant {
+  const [wide, small] = [make(limit), make(10)]
+  return {
+    name,
+    ask: (key) => wide.consume(key),
+    allows: (key) =>
+      small.consume(`small:${key}`).then(
+        () => true,
+        (refusal: unknown) => {
+          if (refusal instanceof Error) throw refusal
+          return false
+        },
+      ),
+  }
+}
+
+/** Decisions per second of each of them in each round, which begin with another one each. */
+async function contest(
+  contestants: readonly Contestant[],
+  { rounds, seconds, note }: Settings,
+): Promise<ReadonlyMap<string, readonly number[]>> {
+  for (const { name, allows } of contestants) {
+    const allowed = await Promise.all(Array.from({ length: 20 }, () => allows('somebody')))
+    const count = allowed.filter(Boolean).length
+    if (count !== 10) throw new Error(`${name} let ${count} of 20 calls through a limit of 10`)
+  }
+  const results = new Map(contestants.map(({ name }) => [name, [] as number[]]))
+  for (let round = -1; round < rounds; round++) {
+    const measured: string[] = []
+    for (let turn = 0; turn < contestants.length; turn++) {
+      const { name, ask } = contestants[(turn + round + 1) % contestants.length]!
+      const value = await rate(ask, seconds)
+      if (round >= 0) results.get(name)!.push(value)
+      measured.push(`${name} ${Math.round(value / 1000)}k/s`)
+    }
+    note(`${round < 0 ? 'warm' : `round ${round + 1} of ${rounds}`}: ${measured.sort().join(', ')}`)
+  }
+  return results
+}
+
+async function run(settings: Settings): Promise<Claim[]> {
+  const alone = await contest(
+    [
+      ours('memory', memory()),
+      theirs('rlf memory', (points) => new RateLimiterMemory({ points, duration: windowSeconds })),
+    ],
+    settings,
+  )
   const server = await openRedis()
+  settings.note(server.version)
   const connection = createRedis({ url: server.url })
   // Its best client, with the timeout of single commands off: seven times as fast as with it.
   const client = createClient({ url: server.url, commandOptions: { timeout: undefined } })
   await client.connect()
   try {
-    const theirs = (name: string, limiter: RateLimiterAbstract): Contestant => ({
-      name,
-      ask: (key) => limiter.consume(key),
-    })
-    const contestants = [
-      ours('memory', memory()),
-      theirs('rlf memory', new RateLimiterMemory({ points: limit, duration: windowSeconds })),
-      ours('redis', redis(connection, { prefix: 'exact:' })),
-      theirs(
-        'rlf redis',
-        new RateLimiterRedis({
-          storeClient: client,
-          useRedisPackage: true,
-          points: limit,
-          duration: windowSeconds,
-          inMemoryBlockOnConsumed: limit,
-        }),
-      ),
-      ours('leased', leased(redis(connection))),
-    ]
-    await check(client, connection)
-    const results = new Map(contestants.map(({ name }) => [name, [] as number[]]))
-    for (let round = -1; round < rounds; round++) {
-      const measured: string[] = []
-      // Another one begins each round.
-      for (let turn = 0; turn < contestants.length; turn++) {
-        const { name, ask } = contestants[(turn + round + 1) % contestants.length]!
-        const value = await rate(ask, seconds)
-        if (round >= 0) results.get(name)!.push(value)
-        measured.push(`${name} ${Math.round(value / 1000)}k/s`)
-      }
-      note(
-        `${round < 0 ? `${server.version}, warm` : `round ${round + 1} of ${rounds}`}: ${measured.sort().join(', ')}`,
-      )
-    }
+    const shared = await contest(
+      [
+        ours('redis', redis(connection, { prefix: 'exact:' })),
+        theirs(
+          'rlf redis',
+          (points) =>
+            new RateLimiterRedis({
+              storeClient: client,
+              useRedisPackage: true,
+              points,
+              duration: windowSeconds,
+              inMemoryBlockOnConsumed: points,
+            }),
+        ),
+        ours('leased', leased(redis(connection))),
+      ],
+      settings,
+    )
     return [
-      claim('ratelimit.memory.rlf', results.get('memory')!, results.get('rlf memory')!),
-      claim('ratelimit.redis.rlf', results.get('redis')!, results.get('rlf redis')!),
-      claim('ratelimit.leased.rlf', results.get('leased')!, results.get('rlf redis')!),
+      claim('ratelimit.memory.rlf', alone.get('memory')!, alone.get('rlf memory')!),
+      claim('ratelimit.redis.rlf', shared.get('redis')!, shared.get('rlf redis')!),
+      claim('ratelimit.leased.rlf', shared.get('leased')!, shared.get('rlf redis')!),
     ]
   } finally {
     await connection.close()
     await client.close()
     await server.remove()
   }
-}
-
-/** Before anything counts: each of them lets exactly ten of twenty calls through, and those on Redis know of each other. */
-async function check(
-  client: ReturnType<typeof createClient>,
-  connection: ReturnType<typeof createRedis>,
-): Promise<void> {
-  const small = { points: 10, duration: 60 }
-  const limiters: Record<string, (key: string) => Promise<boolean>> = {}
-  const drivers = {
-    memory: memory(),
-    redis: redis(connection, { prefix: 'check:' }),
-    leased: leased(redis(connection)),
-  }
-  for (const [name, driver] of Object.entries(drivers)) {
-    const declared = createRatelimit(driver).limit({ name: `check-${name}`, limit: 10, window: '60s' })
-    limiters[name] = async (key) => (await declared.take(key)).allowed
-  }
-  const rivals = {
-    'rlf memory': new RateLimiterMemory(small),
-    'rlf redis': new RateLimiterRedis({ ...small, storeClient: client as never, useRedisPackage: true }),
-  }
-  for (const [name, limiter] of Object.entries(rivals)) {
-    limiters[name] = (key) =>
-      limiter.consume(key).then(
-        () => true,
-        (refusal: unknown) => {
-          if (refusal instanceof Error) throw refusal
-          return false
-        },
-      )
-  }
-  for (const [name, take] of Object.entries(limiters)) {
-    const allowed = await Promise.all(Array.from({ length: 20 }, () => take('somebody')))
-    const count = allowed.filter(Boolean).length
-    if (count !== 10) throw new Error(`${name} let ${count} of 20 calls through a limit of 10`)
-  }
-  await client.flushDb()
 }
 
 export const bench: Bench = {
