@@ -481,7 +481,7 @@ export function jobsContract({ name, create }: JobsContract): void {
         expect(await stateOf(waiting!)).toBe('cancelled')
         expect((await driver.get(running!))!.cancelRequested).toBe(true)
         expect((await driver.heartbeat(by, leaseMs)).cancelled).toEqual([running])
-        if (driver.capabilities.listen) await expect.poll(() => heard).toEqual([running])
+        if (driver.capabilities.listen) await expect.poll(() => heard).toContain(running)
         await off()
         await finish(by, failed(job!))
         expect(await stateOf(running!)).toBe('cancelled')

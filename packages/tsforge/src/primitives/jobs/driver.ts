@@ -216,6 +216,7 @@ export interface DriverClaim {
 
 export interface WakeListener {
   onWork(queue: string): void
+  /** Perhaps of a job that runs here, perhaps of one that does not. */
   onCancel(id: JobId): void
   onGap(): void
 }
@@ -365,7 +366,8 @@ export interface JobsDriver extends DriverClaim {
   /** Newest first. */
   list(request: ListRequest): Promise<readonly JobRecord[]>
   stats(queue?: string): Promise<readonly QueueStats[]>
-  /** Ends jobs that do not run, asks for the end of those that do. Unknown and ended ids are in neither list. */
+  /** Ends jobs that do not run, asks for the end of those that do. Unknown and ended ids are in neither list. One that is claimed
+   * at this very moment counts as cancelled: its worker is told, and whatever it reports finds nothing. */
   cancel(ids: readonly JobId[], tx?: Queryable): Promise<CancelResult>
   /** Makes dead jobs new (no attempts, same id), and waiting ones (scheduled, retrying) due at once. Gives those that it found. */
   retry(ids: readonly JobId[], tx?: Queryable): Promise<readonly JobId[]>

@@ -5,7 +5,6 @@ import type {
   AddOptions,
   AddResult,
   CancelResult,
-  ClaimedJob,
   DeadReason,
   Finished,
   Heartbeat,
@@ -15,7 +14,6 @@ import type {
   JobRecord,
   JobsCapabilities,
   JobsDriver,
-  JobState,
   LeaseId,
   ListRequest,
   Maintained,
@@ -30,8 +28,10 @@ import type {
   WakeListener,
 } from '../driver.ts'
 import { jobsErrors } from '../errors.ts'
-import { metaOf, recordOf, stateOf } from './memory/entry.ts'
+import { claimed, newEntry, recordOf } from './memory/entry.ts'
 import type { Entry } from './memory/entry.ts'
+import { Leases } from './memory/leases.ts'
+import { matches, statsOf } from './memory/look.ts'
 import { Queue } from './memory/queue.ts'
 
 export interface MemoryJobsOptions {
@@ -43,13 +43,6 @@ export interface MemoryJobsOptions {
 /** Jobs in this process, gone with it: for tests, and for products that can lose them. */
 export function memory(options: MemoryJobsOptions = {}): JobsDriver {
   return new MemoryJobs(options)
-}
-
-interface Lease {
-  readonly id: LeaseId
-  readonly worker: string
-  untilMs: number
-  readonly jobs: Set<Entry>
 }
 
 const lost: JobError = { name: 'Lost', message: 'The process that ran it went away.' }
@@ -68,7 +61,7 @@ class MemoryJobs implements JobsDriver {
   readonly #open = new Map<JobId, Entry>()
   readonly #ended = new Map<JobId, Entry>()
   readonly #dead = new Map<JobId, Entry>()
-  readonly #leases = new Map<LeaseId, Lease>()
+  readonly #leases = new Leases()
   readonly #queues = new Map<string, Queue>()
   readonly #keys = new Map<string, Entry>()
   readonly #throttles = new Map<string, { untilMs: number; id: JobId }>()
@@ -101,7 +94,7 @@ class MemoryJobs implements JobsDriver {
     })
     const queue = jobs[0] && this.#queue(jobs[0].queue)
     if (handOff !== undefined && queue !== undefined && !queue.limited && queue.settings.paused !== true) {
-      return { added, lease: this.#lease(handOff.worker, handOff.leaseMs, entries).id, atMs: now }
+      return { added, lease: this.#lease(handOff.worker, handOff.leaseMs, entries), atMs: now }
     }
     for (const entry of entries) this.#queue(entry.job.queue).push(entry)
     this.#wake(wake)
@@ -131,26 +124,8 @@ class MemoryJobs implements JobsDriver {
         known.dedupeKey = undefined
       }
     }
-    const queue = this.#queue(job.queue)
-    const entry: Entry = {
-      id: this.#nextId++,
-      job,
-      key: job.key ?? (queue.servesKeys ? job.tenantId : undefined),
-      createdMs: now,
-      dueMs,
-      lane: job.priority,
-      attempt: 0,
-      lease: undefined,
-      dedupeKey: dedupe?.mode === 'throttle' ? undefined : dedupe?.key,
-      error: undefined,
-      progress: undefined,
-      cancelRequested: false,
-      end: 'open',
-      endedMs: undefined,
-      runMs: undefined,
-      output: undefined,
-      deadReason: undefined,
-    }
+    const key = job.key ?? (this.#queue(job.queue).servesKeys ? job.tenantId : undefined)
+    const entry = newEntry(this.#nextId++, job, key, now, dueMs)
     if (entry.dedupeKey !== undefined) this.#keys.set(name!, entry)
     this.#open.set(entry.id, entry)
     return { entry, outcome }
@@ -171,20 +146,12 @@ class MemoryJobs implements JobsDriver {
       return { ...nothing, nextMs: next === Infinity ? undefined : Math.max(0, Math.ceil(next - now)) }
     }
     const lease = this.#lease(worker, leaseMs, entries)
-    const jobs = entries.map((entry) => claimed(entry, lease.id))
+    const jobs = entries.map((entry) => claimed(entry, lease))
     return { jobs, late, more: more || jobs.length === want, nextMs: undefined, limited: queue.limited, paused }
   }
 
   async heartbeat(worker: string, leaseMs: number): Promise<Heartbeat> {
-    const leases: LeaseId[] = []
-    const cancelled: JobId[] = []
-    for (const lease of this.#leases.values()) {
-      if (lease.worker !== worker) continue
-      lease.untilMs = this.#clock.now() + leaseMs
-      leases.push(lease.id)
-      for (const entry of lease.jobs) if (entry.cancelRequested) cancelled.push(entry.id)
-    }
-    return { leases, cancelled }
+    return this.#leases.prolong(worker, this.#clock.now() + leaseMs)
   }
 
   async isolate(
@@ -196,41 +163,32 @@ class MemoryJobs implements JobsDriver {
       const entry = this.#held(worker, lease, id)
       if (entry === undefined) return undefined
       this.#release(entry)
-      return this.#lease(worker, leaseMs, [entry]).id
+      return this.#lease(worker, leaseMs, [entry])
     })
   }
 
   async leave(worker: string): Promise<void> {
-    const wake = new Set<string>()
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.worker !== worker) continue
-      this.#leases.delete(lease.id)
-      for (const entry of lease.jobs) {
-        this.#release(entry)
-        this.#queue(entry.job.queue).push(entry)
-        wake.add(entry.job.queue)
-      }
+    const entries = this.#leases.jobsOf((lease) => lease.worker === worker)
+    for (const entry of entries) {
+      this.#release(entry)
+      this.#queue(entry.job.queue).push(entry)
     }
-    this.#wake(wake)
+    this.#wake(new Set(entries.map((entry) => entry.job.queue)))
   }
 
   async rescue({ baseMs, capMs }: { readonly baseMs: number; readonly capMs: number }): Promise<readonly Rescued[]> {
     const now = this.#clock.now()
     const rescued: Rescued[] = []
-    for (const lease of [...this.#leases.values()]) {
-      if (lease.untilMs >= now) continue
-      this.#leases.delete(lease.id)
-      for (const entry of lease.jobs) {
-        this.#release(entry)
-        if (entry.cancelRequested) {
-          this.#end(entry, 'cancelled', now)
-          continue
-        }
-        const { queue, kind } = entry.job
-        const delayMs = Math.random() * Math.min(capMs, baseMs * 2 ** Math.min(entry.attempt, 60))
-        this.#again(entry, now, delayMs, lost, 'lost', 0)
-        rescued.push({ id: entry.id, queue, kind, attempt: entry.attempt, dead: entry.end === 'dead' })
+    for (const entry of this.#leases.jobsOf((lease) => lease.untilMs < now)) {
+      this.#release(entry)
+      if (entry.cancelRequested) {
+        this.#end(entry, 'cancelled', now)
+        continue
       }
+      const { queue, kind } = entry.job
+      const delayMs = Math.random() * Math.min(capMs, baseMs * 2 ** Math.min(entry.attempt, 60))
+      this.#again(entry, now, delayMs, lost, 'lost', 0)
+      rescued.push({ id: entry.id, queue, kind, attempt: entry.attempt, dead: entry.end === 'dead' })
     }
     this.#wake(new Set(rescued.map((one) => one.queue)))
     return rescued
@@ -238,7 +196,7 @@ class MemoryJobs implements JobsDriver {
 
   async progress(id: JobId, lease: LeaseId, value: string): Promise<boolean> {
     const entry = this.#open.get(id)
-    if (entry === undefined || entry.lease !== lease || !this.#leases.has(lease)) return false
+    if (entry === undefined || entry.lease !== lease) return false
     entry.progress = value
     return true
   }
@@ -255,7 +213,7 @@ class MemoryJobs implements JobsDriver {
 
   async list({ filter, limit, before = Infinity }: ListRequest): Promise<readonly JobRecord[]> {
     const now = this.#clock.now()
-    return [...this.#open.values(), ...this.#dead.values(), ...this.#ended.values()]
+    return this.#all()
       .filter((entry) => entry.id < before && matches(entry, filter, now))
       .toSorted((a, b) => b.id - a.id)
       .slice(0, limit)
@@ -263,29 +221,8 @@ class MemoryJobs implements JobsDriver {
   }
 
   async stats(queue?: string): Promise<readonly QueueStats[]> {
-    const now = this.#clock.now()
-    const found = new Map<
-      string,
-      { queue: string; counts: Record<JobState, number>; oldestMs: number; paused: boolean }
-    >()
-    const of = (name: string): { counts: Record<JobState, number>; oldestMs: number } => {
-      let stats = found.get(name)
-      if (stats === undefined) {
-        const counts = { scheduled: 0, ready: 0, running: 0, retrying: 0, done: 0, dead: 0, cancelled: 0 }
-        const paused = this.#queue(name).settings.paused === true
-        found.set(name, (stats = { queue: name, counts, oldestMs: 0, paused }))
-      }
-      return stats
-    }
-    for (const name of this.#queues.keys()) if (queue === undefined || queue === name) of(name)
-    for (const entry of [...this.#open.values(), ...this.#dead.values(), ...this.#ended.values()]) {
-      if (queue !== undefined && queue !== entry.job.queue) continue
-      const stats = of(entry.job.queue)
-      stats.counts[stateOf(entry, now)]++
-      if (entry.end === 'open' && entry.lease === undefined)
-        stats.oldestMs = Math.max(stats.oldestMs, now - entry.dueMs)
-    }
-    return [...found.values()].toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
+    const paused = new Map([...this.#queues].map(([name, { settings }]) => [name, settings.paused === true]))
+    return statsOf(this.#all(), paused, queue, this.#clock.now())
   }
 
   async cancel(ids: readonly JobId[], tx?: unknown): Promise<CancelResult> {
@@ -459,27 +396,18 @@ class MemoryJobs implements JobsDriver {
     this.#wake(new Set([moved.job.queue]))
   }
 
-  #lease(worker: string, leaseMs: number, entries: readonly Entry[]): Lease {
-    const lease: Lease = { id: this.#nextId++, worker, untilMs: this.#clock.now() + leaseMs, jobs: new Set(entries) }
-    this.#leases.set(lease.id, lease)
-    for (const entry of entries) {
-      entry.lease = lease.id
-      this.#queue(entry.job.queue).leased(entry, 1)
-    }
-    return lease
+  #lease(worker: string, leaseMs: number, entries: readonly Entry[]): LeaseId {
+    for (const entry of entries) this.#queue(entry.job.queue).leased(entry, 1)
+    return this.#leases.grant(worker, this.#clock.now() + leaseMs, entries)
   }
 
-  #held(worker: string, id: LeaseId, job: JobId): Entry | undefined {
-    const lease = this.#leases.get(id)
-    const entry = this.#open.get(job)
-    return lease?.worker === worker && entry !== undefined && lease.jobs.has(entry) ? entry : undefined
+  #held(worker: string, lease: LeaseId, id: JobId): Entry | undefined {
+    const entry = this.#open.get(id)
+    return entry !== undefined && this.#leases.holds(worker, lease, entry) ? entry : undefined
   }
 
   #release(entry: Entry): void {
-    const lease = this.#leases.get(entry.lease!)
-    lease?.jobs.delete(entry)
-    if (lease?.jobs.size === 0) this.#leases.delete(lease.id)
-    entry.lease = undefined
+    this.#leases.release(entry)
     this.#queue(entry.job.queue).leased(entry, -1)
   }
 
@@ -489,9 +417,12 @@ class MemoryJobs implements JobsDriver {
     return queue
   }
 
+  #all(): Entry[] {
+    return [...this.#open.values(), ...this.#dead.values(), ...this.#ended.values()]
+  }
+
   #record(entry: Entry): JobRecord {
-    const worker = entry.lease === undefined ? undefined : this.#leases.get(entry.lease)?.worker
-    return recordOf(entry, this.#clock.now(), worker)
+    return recordOf(entry, this.#clock.now(), this.#leases.workerOf(entry))
   }
 
   #deadMatching(filter: JobFilter): JobId[] {
@@ -506,39 +437,5 @@ class MemoryJobs implements JobsDriver {
       if (this.#queue(queue).idleUntilMs > this.#clock.now())
         for (const listener of this.#listeners) listener.onWork(queue)
     }
-  }
-}
-
-function matches(entry: Entry, filter: JobFilter, now: number): boolean {
-  const { job } = entry
-  const states = typeof filter.state === 'string' ? [filter.state] : filter.state
-  return (
-    (states === undefined || states.includes(stateOf(entry, now))) &&
-    (filter.queue === undefined || filter.queue === job.queue) &&
-    (filter.kind === undefined || filter.kind === job.kind) &&
-    (filter.tenantId === undefined || filter.tenantId === job.tenantId) &&
-    (filter.tag === undefined || job.tags?.includes(filter.tag) === true) &&
-    (filter.key === undefined || filter.key === entry.key) &&
-    (filter.ids === undefined || filter.ids.includes(entry.id))
-  )
-}
-
-function claimed(entry: Entry, lease: LeaseId): ClaimedJob {
-  const { job } = entry
-  return {
-    id: entry.id,
-    lease,
-    queue: job.queue,
-    kind: job.kind,
-    attempt: entry.attempt + 1,
-    maxAttempts: job.maxAttempts,
-    payload: JSON.parse(job.payload) as unknown,
-    runAtMs: entry.dueMs,
-    createdAtMs: entry.createdMs,
-    timeoutMs: job.timeoutMs,
-    key: entry.key,
-    tenantId: job.tenantId,
-    tags: job.tags ?? [],
-    meta: metaOf(job),
   }
 }

@@ -70,6 +70,8 @@ class PostgresJobs implements JobsDriver {
   readonly #db: Db
   readonly #clock: Pick<Clock, 'monotonic'>
   readonly #workers = new Map<string, Worker>()
+  /** The oldest lease of all queues that may live. */
+  #low = '0'
 
   constructor({ db, clock = systemClock }: PostgresJobsOptions) {
     this.#db = db
@@ -94,7 +96,7 @@ class PostgresJobs implements JobsDriver {
     if (jobs.some((job) => job.dedupe !== undefined)) return { added: await addKeyed(jobs, tx) }
     const answer = await json<{ ids: readonly JobId[]; now: number; lease: LeaseId | null }>(
       tx,
-      'select forge_jobs_add($1, $2, $3, $4) as answer',
+      '/* writes */ select forge_jobs_add($1, $2, $3, $4) as answer',
       [headsOf(jobs), payloadsOf(jobs), handOff?.worker ?? null, handOff?.leaseMs ?? null],
     )
     const added = answer.ids.map((id): Added => ({ id, outcome: 'added' }))
@@ -158,7 +160,7 @@ class PostgresJobs implements JobsDriver {
   }
 
   heartbeat(worker: string, leaseMs: number): Promise<Heartbeat> {
-    return json<Heartbeat>(this.#db, 'select forge_jobs_heartbeat($1, $2) as answer', [worker, leaseMs])
+    return json<Heartbeat>(this.#db, 'select forge_jobs_heartbeat($1, $2, $3) as answer', [worker, leaseMs, this.#low])
   }
 
   async isolate(
@@ -186,8 +188,14 @@ class PostgresJobs implements JobsDriver {
     this.#workers.delete(worker)
   }
 
-  rescue({ baseMs, capMs }: { readonly baseMs: number; readonly capMs: number }): Promise<readonly Rescued[]> {
-    return json<readonly Rescued[]>(this.#db, 'select forge_jobs_rescue($1, $2) as answer', [baseMs, capMs])
+  async rescue({ baseMs, capMs }: { readonly baseMs: number; readonly capMs: number }): Promise<readonly Rescued[]> {
+    const { low, rescued } = await json<{ low: string; rescued: readonly Rescued[] }>(
+      this.#db,
+      'select forge_jobs_rescue($1, $2, $3) as answer',
+      [baseMs, capMs, this.#low],
+    )
+    if (BigInt(low) > BigInt(this.#low)) this.#low = low
+    return rescued
   }
 
   async progress(id: JobId, lease: LeaseId, value: string): Promise<boolean> {
@@ -287,8 +295,9 @@ class PostgresJobs implements JobsDriver {
 }
 
 const redrivePart = 5000
+// The comment keeps a lost connection from looking like that of a read: nobody knows whether these have committed.
 const stepText =
-  'select forge_jobs_step($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) as answer'
+  '/* writes */ select forge_jobs_step($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19) as answer'
 const nowhere = new Scan().begin(0)
 
 function scanOf(worker: Worker, queue: string): Scan {
@@ -300,7 +309,7 @@ function scanOf(worker: Worker, queue: string): Scan {
 async function addKeyed(jobs: readonly NewJob[], tx: Queryable): Promise<Added[]> {
   const rows = await json<readonly (readonly [place: number, id: JobId | null, outcome: Added['outcome']])[]>(
     tx,
-    'select forge_jobs_add_keyed($1, $2) as answer',
+    '/* writes */ select forge_jobs_add_keyed($1, $2) as answer',
     [keyedHeadsOf(jobs), payloadsOf(jobs)],
   )
   const added: Added[] = []

@@ -54,6 +54,8 @@ create table forge_jobs_leases (
   fillfactor = 70
 );
 create index forge_jobs_leases_live on forge_jobs_leases (queue, tx);
+create index forge_jobs_leases_mine on forge_jobs_leases (worker, tx);
+create index forge_jobs_leases_all on forge_jobs_leases (tx);
 
 create table forge_jobs_dead (
   id bigint primary key,

@@ -58,7 +58,7 @@ end $$;
 -- The ids to claim in a queue with limits, under its claim lock: keys in turn, those with the fewest running jobs first,
 -- never more than any limit lets through. `o_next`: when a rate lets the next one through.
 create function forge_jobs_pick_limited(
-  p_queue text, p_kinds text[], p_want integer, out o_ids bigint[], out o_next timestamptz
+  p_queue text, p_kinds text[], p_want integer, out o_ids bigint[], out o_next timestamptz, out o_more boolean
 )
 language plpgsql
 set enable_seqscan = off
@@ -79,6 +79,7 @@ declare
   v_counts integer[];
 begin
   o_ids := '{}';
+  o_more := false;
   select * into s from forge_jobs_queues where queue = p_queue;
   -- Listed ids whose jobs have ended count no more.
   select coalesce(array_agg(j.id), '{}') into v_leased
@@ -186,9 +187,12 @@ begin
       from forge_jobs_rates r where r.queue = p_queue and r.key = any (v_keys) and r.tat + v_step - v_depth > v_now;
     end if;
   end if;
-  if v_keys is not null and cardinality(o_ids) > 0 then
+  o_more := cardinality(o_ids) > 0 or cardinality(v_keys) = 500;
+  if v_keys is not null and o_more then
+    -- Where none of so many keys has anything due, the next claim looks at the keys behind them.
     update forge_jobs_queues set served = coalesce(
-      (select key from forge_jobs where id = o_ids[cardinality(o_ids)]), served) where queue = p_queue;
+      case when cardinality(o_ids) = 0 then v_keys[500]
+        else (select key from forge_jobs where id = o_ids[cardinality(o_ids)]) end, served) where queue = p_queue;
   end if;
 end $$;
 
@@ -289,8 +293,7 @@ begin
   if coalesce(v_paused, false) then
     return '{"late":[' || v_late || '],"paused":true,"limited":' || v_limited::text || ',"jobs":[]}';
   elsif v_limited then
-    select o_ids, o_next into v_known, v_next from forge_jobs_pick_limited(p_queue, p_kinds, p_want);
-    v_again := cardinality(v_known) > 0;
+    select o_ids, o_next, o_more into v_known, v_next, v_again from forge_jobs_pick_limited(p_queue, p_kinds, p_want);
     select string_agg(concat('[', id, ',"', kind, '",', attempt + 1, ',', max_attempts, ',', lane, ',',
         (date_part('epoch', run_at) * 1e6)::bigint, ',', (date_part('epoch', created_at) * 1e3)::bigint, ',', payload, ',',
         coalesce(timeout_ms::text, 'null'), ',', coalesce(to_json(key)::text, 'null'), ',',

@@ -1,11 +1,14 @@
 -- Ends leases that have expired. The attempt counts; the job waits a random time in [0, least(cap, base * 2^attempt)]
 -- and then goes to lane 0, where claims are small: it may be what ended its process.
--- Gives [{id, queue, kind, attempt, dead}, ...].
-create function forge_jobs_rescue(p_base_ms float8, p_cap_ms float8) returns text
+-- `p_low`: the oldest lease that may live, from the last answer. Gives {"low": tx, "rescued": [{id, queue, kind, attempt, dead}, ...]}.
+create function forge_jobs_rescue(p_base_ms float8, p_cap_ms float8, p_low text) returns text
 language plpgsql
+set enable_seqscan = off
+set enable_bitmapscan = off
 set jit = off
 as $$
 declare
+  v_low xid8 := p_low::xid8;
   v_now timestamptz := clock_timestamp();
   v_part text;
   v_all text;
@@ -13,7 +16,8 @@ declare
   l record;
 begin
   for l in
-    select id, queue, jobs from forge_jobs_leases where until < v_now order by id limit 50 for update skip locked
+    select id, queue, jobs from forge_jobs_leases where tx >= v_low and until < v_now order by tx limit 50
+    for update skip locked
   loop
     delete from forge_jobs_leases where id = l.id;
     with gone as (
@@ -47,12 +51,16 @@ begin
     v_queues := v_queues || l.queue;
   end loop;
   perform forge_jobs_wake(v_queues);
-  return concat('[', v_all, ']');
+  select least((select tx from forge_jobs_leases where tx >= v_low order by tx limit 1), pg_snapshot_xmin(pg_current_snapshot()))
+  into v_low;
+  return concat('{"low":"', v_low, '","rescued":[', v_all, ']}');
 end $$;
 
 -- Prolongs all leases of a worker. Gives {"leases": [...], "cancelled": [...]}.
-create function forge_jobs_heartbeat(p_worker text, p_lease_ms integer) returns text
+create function forge_jobs_heartbeat(p_worker text, p_lease_ms integer, p_low text) returns text
 language plpgsql
+set enable_seqscan = off
+set enable_bitmapscan = off
 set jit = off
 as $$
 declare
@@ -61,13 +69,12 @@ declare
 begin
   with alive as (
     update forge_jobs_leases set until = clock_timestamp() + p_lease_ms * interval '1 millisecond'
-    where worker = p_worker returning id
+    where worker = p_worker and tx >= p_low::xid8 returning id
   )
   select array_agg(id) into v_leases from alive;
   if exists (select from forge_jobs_cancels) then
-    select array_agg(c.job) into v_cancelled from forge_jobs_cancels c
-    where c.job in (select unnest(jobs) from forge_jobs_leases where worker = p_worker)
-      and exists (select from forge_jobs j where j.id = c.job);
+    select array_agg(job) into v_cancelled from forge_jobs_cancels
+    where job in (select unnest(jobs) from forge_jobs_leases where worker = p_worker and tx >= p_low::xid8);
   end if;
   return json_build_object('leases', coalesce(v_leases, '{}'), 'cancelled', coalesce(v_cancelled, '{}'));
 end $$;
@@ -110,35 +117,34 @@ begin
   perform forge_jobs_wake(v_queues);
 end $$;
 
--- Under the claim lock of each queue, so that what is cancelled here cannot be claimed meanwhile.
+-- Ends jobs that no lease lists and asks for the end of the others. Without the claim lock, which the caller's transaction
+-- would hold: whoever claims one of the first kind at this very moment is asked as well, and its report finds nothing.
 -- Gives {"cancelled": [...], "requested": [...]}.
 create function forge_jobs_cancel(p_ids bigint[]) returns text
 language plpgsql
 set jit = off
 as $$
 declare
+  v_found bigint[];
   v_running bigint[];
   v_cancelled bigint[];
 begin
-  perform pg_advisory_xact_lock(7701, lock) from (
-    select distinct hashtext(queue) as lock from forge_jobs where id = any (p_ids) order by 1
-  ) locks;
-  select array_agg(id) into v_running from forge_jobs j
-  where j.id = any (p_ids)
+  select coalesce(array_agg(id), '{}') into v_found from forge_jobs where id = any (p_ids);
+  select coalesce(array_agg(id), '{}') into v_running from forge_jobs j
+  where j.id = any (v_found)
     and exists (select from forge_jobs_leases b where b.queue = j.queue and j.id = any (b.jobs));
-  v_running := coalesce(v_running, '{}');
   with gone as (
-    delete from forge_jobs where id = any (p_ids) and id <> all (v_running) returning *
+    delete from forge_jobs where id = any (v_found) and id <> all (v_running) returning *
   ), kept as (
     insert into forge_jobs_done
     select id, queue, priority, run_at, attempt, max_attempts, kind, payload, timeout_ms, key, dedupe, tenant_id, tags,
       meta, error, created_at, clock_timestamp(), true, null, null
     from gone
   )
-  select array_agg(id) into v_cancelled from gone;
-  insert into forge_jobs_cancels (job) select unnest(v_running) on conflict do nothing;
-  perform pg_notify('forge_jobs', 'c' || id) from unnest(v_running) as id;
-  return json_build_object('cancelled', coalesce(v_cancelled, '{}'), 'requested', v_running);
+  select coalesce(array_agg(id), '{}') into v_cancelled from gone;
+  insert into forge_jobs_cancels (job) select unnest(v_found) on conflict do nothing;
+  perform pg_notify('forge_jobs', 'c' || id) from unnest(v_found) as id;
+  return json_build_object('cancelled', v_cancelled, 'requested', v_running);
 end $$;
 
 -- Makes dead jobs new, the first after `p_from_ms`, the others `p_gap_ms` apart. Where an open job has taken the dedupe key, they come back without one.
@@ -151,6 +157,7 @@ declare
   v_ids bigint[];
   v_queues text[];
 begin
+  delete from forge_jobs_cancels where job in (select id from forge_jobs_dead where id = any (p_ids));
   with gone as (
     delete from forge_jobs_dead where id = any (p_ids) returning *
   ), numbered as (
@@ -200,7 +207,8 @@ as $$
 declare
   v_dead integer;
 begin
-  delete from forge_jobs_cancels c where not exists (select from forge_jobs j where j.id = c.job);
+  delete from forge_jobs_cancels c
+  where at < now() - interval '1 hour' and not exists (select from forge_jobs j where j.id = c.job);
   delete from forge_jobs_progress p where not exists (select from forge_jobs j where j.id = p.job);
   delete from forge_jobs_throttles where until < now();
   delete from forge_jobs_rates where tat < now();

@@ -1,4 +1,14 @@
-import type { DeadReason, JobError, JobId, JobMeta, JobRecord, JobState, LeaseId, NewJob } from '../../driver.ts'
+import type {
+  ClaimedJob,
+  DeadReason,
+  JobError,
+  JobId,
+  JobMeta,
+  JobRecord,
+  JobState,
+  LeaseId,
+  NewJob,
+} from '../../driver.ts'
 
 /** A job in memory. */
 export interface Entry {
@@ -21,6 +31,29 @@ export interface Entry {
   runMs: number | undefined
   output: string | undefined
   deadReason: DeadReason | undefined
+}
+
+export function newEntry(id: JobId, job: NewJob, key: string | undefined, createdMs: number, dueMs: number): Entry {
+  const { dedupe, priority } = job
+  return {
+    id,
+    job,
+    key,
+    createdMs,
+    dueMs,
+    lane: priority,
+    attempt: 0,
+    lease: undefined,
+    dedupeKey: dedupe?.mode === 'throttle' ? undefined : dedupe?.key,
+    error: undefined,
+    progress: undefined,
+    cancelRequested: false,
+    end: 'open',
+    endedMs: undefined,
+    runMs: undefined,
+    output: undefined,
+    deadReason: undefined,
+  }
 }
 
 export function stateOf(entry: Entry, nowMs: number): JobState {
@@ -66,4 +99,24 @@ export function metaOf({ meta }: NewJob): JobMeta {
 
 function parsed(text: string | undefined): unknown {
   return text === undefined ? undefined : (JSON.parse(text) as unknown)
+}
+
+export function claimed(entry: Entry, lease: LeaseId): ClaimedJob {
+  const { job } = entry
+  return {
+    id: entry.id,
+    lease,
+    queue: job.queue,
+    kind: job.kind,
+    attempt: entry.attempt + 1,
+    maxAttempts: job.maxAttempts,
+    payload: JSON.parse(job.payload) as unknown,
+    runAtMs: entry.dueMs,
+    createdAtMs: entry.createdMs,
+    timeoutMs: job.timeoutMs,
+    key: entry.key,
+    tenantId: job.tenantId,
+    tags: job.tags ?? [],
+    meta: metaOf(job),
+  }
 }
