@@ -138,6 +138,7 @@ export const samples: Readonly<Record<string, Prepare>> = {
   getQuotaPlan: () => ({ status: 200 }),
   chooseQuotaPlan: () => ({ status: 200, body: { plan: 'free' } }),
   listNotes: async (owner) => (await note(owner), { status: 200 }),
+  countNotes: async (owner) => (await note(owner), { status: 200 }),
   createNote: () => ({ status: 201, body: { title: `Title ${++count}`, body: 'text' } }),
   getNote: async (owner) => ({ status: 200, params: { id: await note(owner) } }),
   changeNote: async (owner) => ({ status: 200, params: { id: await note(owner) }, body: { pinned: true } }),

@@ -69,7 +69,7 @@ export function noteRoutes({ db, idempotency, repository, cursors, count, change
     }),
     route({
       method: 'GET',
-      url: '/api/v1/notes/counts',
+      url: '/api/v1/note-counts',
       id: 'countNotes',
       summary: 'How many notes the tenant has',
       tags,

@@ -49,7 +49,7 @@ describe('notes', () => {
 
   it('are counted anew after every change, by tenant', async () => {
     const [ada, bob] = [await app.register(), await app.register()]
-    const counts = async (client: Client): Promise<unknown> => (await client.get('/api/v1/notes/counts')).body.data
+    const counts = async (client: Client): Promise<unknown> => (await client.get('/api/v1/note-counts')).body.data
     expect(await counts(ada)).toEqual({ total: 0, pinned: 0 })
     const { id } = await write(ada)
     expect([await counts(ada), await counts(ada)]).toEqual(Array(2).fill({ total: 1, pinned: 0 }))
