@@ -122,8 +122,8 @@ class Facade implements Jobs {
     return { items, next, previous: undefined, total: undefined }
   }
 
-  stats(queue?: string): Promise<readonly QueueStats[]> {
-    return this.driver.stats(queue)
+  stats(queue?: string, tenantId?: string): Promise<readonly QueueStats[]> {
+    return this.driver.stats(queue, tenantId)
   }
 
   async cancel(id: JobId, tx?: Queryable): Promise<'cancelled' | 'requested'> {

@@ -58,6 +58,8 @@ export interface JobMeta {
   readonly actor?: readonly [kind: string, id: string | null]
   /** W3C traceparent of the unit of work that added it. */
   readonly trace?: string
+  /** The job that waits for it: its end is always told. */
+  readonly parent?: JobId
 }
 
 /** What became of one added job. */
@@ -365,7 +367,8 @@ export interface JobsDriver extends DriverClaim {
   get(id: JobId): Promise<JobRecord | undefined>
   /** Newest first. */
   list(request: ListRequest): Promise<readonly JobRecord[]>
-  stats(queue?: string): Promise<readonly QueueStats[]>
+  /** By queue. With `tenantId` only the jobs of that tenant count. */
+  stats(queue?: string, tenantId?: string): Promise<readonly QueueStats[]>
   /** Ends jobs that do not run, asks for the end of those that do. Unknown and ended ids are in neither list. One that is claimed
    * at this very moment counts as cancelled: its worker is told, and whatever it reports finds nothing. */
   cancel(ids: readonly JobId[], tx?: Queryable): Promise<CancelResult>

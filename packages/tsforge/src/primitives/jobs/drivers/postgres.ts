@@ -228,8 +228,8 @@ class PostgresJobs implements JobsDriver {
     return listJobs(this.#db, request)
   }
 
-  stats(queue?: string): Promise<readonly QueueStats[]> {
-    return statsOf(this.#db, queue)
+  stats(queue?: string, tenantId?: string): Promise<readonly QueueStats[]> {
+    return statsOf(this.#db, queue, tenantId)
   }
 
   cancel(ids: readonly JobId[], tx: Queryable = this.#db): Promise<CancelResult> {

@@ -137,23 +137,29 @@ interface CountRow {
 }
 
 /** Ended jobs are counted for the last day, from two partitions: all of history would be counted for ever longer. */
-export async function statsOf(db: Queryable, queue: string | undefined): Promise<QueueStats[]> {
+export async function statsOf(
+  db: Queryable,
+  queue: string | undefined,
+  tenantId: string | undefined,
+): Promise<QueueStats[]> {
   const { rows } = await db.query<CountRow>(
     `with leased as materialized (select unnest(jobs) as id from forge_jobs_leases), counts as (
        select queue, case when id in (select id from leased) then 'running' when attempt > 0 then 'retrying'
            when run_at > now() then 'scheduled' else 'ready' end as state, count(*) as n,
          date_part('epoch', now() - min(run_at) filter (where id not in (select id from leased))) * 1000 as oldest_ms
-       from forge_jobs where $1::text is null or queue = $1 group by 1, 2
+       from forge_jobs where ($1::text is null or queue = $1) and ($2::uuid is null or tenant_id = $2) group by 1, 2
        union all
-       select queue, 'dead', count(*), null from forge_jobs_dead where $1::text is null or queue = $1 group by 1
+       select queue, 'dead', count(*), null from forge_jobs_dead
+       where ($1::text is null or queue = $1) and ($2::uuid is null or tenant_id = $2) group by 1
        union all
        select queue, case when cancelled then 'cancelled' else 'done' end, count(*), null from forge_jobs_done
-       where finished_at > now() - interval '1 day' and ($1::text is null or queue = $1) group by 1, 2
+       where finished_at > now() - interval '1 day' and ($1::text is null or queue = $1)
+         and ($2::uuid is null or tenant_id = $2) group by 1, 2
      )
      select coalesce(c.queue, q.queue) as queue, state, n, oldest_ms, coalesce(q.paused, false) as paused
      from counts c full join (select * from forge_jobs_queues where $1::text is null or queue = $1) q on q.queue = c.queue
      order by 1`,
-    [queue ?? null],
+    [queue ?? null, tenantId ?? null],
   )
   const queues = new Map<
     string,
