@@ -30,7 +30,9 @@ export interface App {
   get<T>(port: Port<T>): T
   /** Runs migrations and starts every part, without listening: enough for `fetch` and for commands. */
   open(): Promise<void>
-  /** Opens the app and listens. */
+  /** Opens the app and starts its workers, without listening. */
+  work(): Promise<void>
+  /** Opens the app, listens and starts its workers. */
   start(): Promise<Address>
   /** Answers a request without a socket. */
   fetch(request: Request | string, init?: RequestInit): Promise<Response>

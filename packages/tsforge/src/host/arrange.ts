@@ -1,6 +1,8 @@
 import type { Feature } from '../http/feature.ts'
 import { inOrder } from '../kernel/lifecycle.ts'
 import type { Plugin } from '../kernel/plugin.ts'
+import type { Ports } from '../kernel/plugin.ts'
+import { jobsPort } from '../primitives/jobs/jobs.ts'
 import { hostErrors } from './errors.ts'
 
 /**
@@ -31,7 +33,7 @@ export async function arrange(listed: readonly Feature[]): Promise<readonly Feat
   // The list grows while it is walked: a standard provider has needs of its own.
   for (let i = 0; i < all.length; i++) {
     const plugin = all[i] as Feature
-    for (const need of Object.values(plugin.needs ?? {})) {
+    for (const need of Object.values(needsOf(plugin))) {
       if (providers.has(need.name)) continue
       const standard: Plugin | undefined = await need.standard?.()
       if (standard?.provides?.name !== need.name) {
@@ -46,6 +48,11 @@ export async function arrange(listed: readonly Feature[]): Promise<readonly Feat
   return inOrder(all.map((feature) => ({ name: feature.name, needs: needed(feature), feature }))).map(
     ({ feature }) => feature,
   )
+}
+
+/** Whoever has jobs needs somebody to run them, though not to start before it. */
+function needsOf({ needs = {}, jobs, schedules }: Feature): Ports {
+  return jobs === undefined && schedules === undefined ? needs : { ...needs, '': jobsPort }
 }
 
 function assertPlugin(value: unknown, index: number): asserts value is Feature {

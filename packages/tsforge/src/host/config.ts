@@ -1,7 +1,8 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
+import { defineFeature } from '../http/feature.ts'
 import type { Feature } from '../http/feature.ts'
-import type { AppInfo } from '../kernel/plugin.ts'
+import type { AppInfo, JobDeclaration, ScheduleDeclaration } from '../kernel/plugin.ts'
 import { hostErrors } from './errors.ts'
 
 /** An app: its name and what it is made of. */
@@ -12,6 +13,9 @@ export interface AppConfig {
   readonly version?: string
   /** What the app is made of, in any order. What they need and is not listed comes by itself. */
   readonly features: readonly Feature[]
+  /** Jobs of no feature: `[handle(sendReport, async ({ payload }) => { … })]`. */
+  readonly jobs?: readonly JobDeclaration[]
+  readonly schedules?: readonly ScheduleDeclaration[]
   /**
    * Settings in code, by part and key, e.g. `{ accounts: { accessTtlMs: 300_000 } }`. The environment and `.env` win,
    * and the same checks apply.
@@ -31,6 +35,18 @@ export function defineConfig(config: AppConfig): AppConfig {
     })
   }
   return config
+}
+
+/** The features of a config, with one more that declares what belongs to none of them. */
+export function featuresOf({ features, jobs, schedules }: AppConfig): readonly Feature[] {
+  if (jobs === undefined && schedules === undefined) return features
+  const own = defineFeature({
+    name: 'app',
+    setup: () => {},
+    jobs: () => jobs ?? [],
+    schedules: () => schedules ?? [],
+  })
+  return [...features, own]
 }
 
 export type Env = Readonly<Record<string, string | undefined>>

@@ -67,6 +67,7 @@ export async function fromPlan(
       options: plan.options,
       tools,
       stopTimeoutMs: plan.host.shutdownTimeoutMs * partsShare,
+      restTimeoutMs: plan.host.shutdownTimeoutMs * (1 - partsShare),
     })
     const serving = { ...tools, sink: telemetry.sink, isDraining: () => state.draining }
     const { http, routes } = await serve(plan, parts.services, serving)

@@ -15,8 +15,12 @@ export interface Parts {
   readonly services: Services
   /** Starts all features in order. `ready` runs once the provider of `port`, with all that it needs, has started. */
   start(port: string, ready: () => Promise<void>): Promise<void>
+  /** Starts the workers. All features have to be started. */
+  work(): Promise<void>
+  /** Ends the workers, first what they hold. Never rejects; `stop` tells what went wrong. */
+  rest(): Promise<void>
   /**
-   * Drains, then stops every feature that was set up, started or not, last one first. Rejects when one failed
+   * Rests, drains, then stops every feature that was set up, started or not, last one first. Rejects when one failed
    * or had to be left behind, after all had their turn.
    */
   stop(): Promise<void>
@@ -28,12 +32,15 @@ export interface PartsSettings {
   /** Settings by feature. */
   readonly options: Readonly<Record<string, unknown>>
   readonly tools: Tools
-  /** Most milliseconds for all of `stop`. */
+  /** Most milliseconds for all of `stop` but the workers. */
   readonly stopTimeoutMs: number
+  /** Most milliseconds for the workers. Default: the same. */
+  readonly restTimeoutMs?: number
 }
 
 /** Sets up all features in order. When one fails, those before it are stopped again. */
-export async function setUp({ features, options, tools, stopTimeoutMs }: PartsSettings): Promise<Parts> {
+export async function setUp(settings: PartsSettings): Promise<Parts> {
+  const { features, options, tools, stopTimeoutMs, restTimeoutMs = stopTimeoutMs } = settings
   const { clock, log } = tools
   const services = new Map<Feature, unknown>()
   const ports = new Map<string, unknown>()
@@ -51,20 +58,26 @@ export async function setUp({ features, options, tools, stopTimeoutMs }: PartsSe
     if (feature.provides !== undefined) ports.set(feature.provides.name, service)
   }
   // Two lives, since what was set up has to be stopped even if it was never started.
-  const existing = createLifecycle(
-    features.map((feature) => ({
-      name: feature.name,
-      start: () => named('boot.setup_failed', feature.name, () => setUpOne(feature)),
-      stop: () => feature.stop?.(services.get(feature)),
-    })),
-    { clock, log, stopTimeoutMs: stopTimeoutMs * 0.4 },
-  )
+  const setUps = features.map((feature) => ({
+    name: feature.name,
+    start: () => named('boot.setup_failed', feature.name, () => setUpOne(feature)),
+    stop: () => feature.stop?.(services.get(feature)),
+  }))
+  const existing = createLifecycle([...setUps, { name: 'declarations', start: () => declareAll(services) }], {
+    clock,
+    log,
+    stopTimeoutMs: stopTimeoutMs * 0.4,
+  })
   const activity = (feature: Feature): Part => ({
     name: feature.name,
     start: (signal) => named('boot.start_failed', feature.name, () => feature.start?.(services.get(feature), signal)),
     drain: (signal) => feature.drain?.(services.get(feature), signal),
   })
   let active = createLifecycle([], { clock, log })
+  const working = createLifecycle(
+    features.flatMap((feature) => workerPart(feature, services) ?? []),
+    { clock, log, stopTimeoutMs: restTimeoutMs },
+  )
 
   await existing.start()
   return {
@@ -79,15 +92,42 @@ export async function setUp({ features, options, tools, stopTimeoutMs }: PartsSe
       active = createLifecycle(parts, { clock, log, stopTimeoutMs: stopTimeoutMs * 0.6 })
       return active.start()
     },
+    work: () => working.start(),
+    async rest() {
+      await working.stop()
+    },
     async stop() {
+      const rested = await working.stop()
       const drained = await active.stop()
       const stopped = await existing.stop()
-      const faults = [drained, stopped].flatMap(({ late, failed }) => [
+      const faults = [rested, drained, stopped].flatMap(({ late, failed }) => [
         ...late.map((each) => `${each} took too long`),
         ...failed.map((each) => `${each} failed`),
       ])
       if (faults.length > 0) throw new Error(`not everything stopped cleanly: ${faults.join(', ')}`)
     },
+  }
+}
+
+async function declareAll(services: Services): Promise<void> {
+  const all = [...services]
+  const declared = {
+    jobs: all.flatMap(([feature, service]) => feature.jobs?.(service) ?? []),
+    schedules: all.flatMap(([feature, service]) => feature.schedules?.(service) ?? []),
+  }
+  for (const [{ name, worker }, service] of all)
+    await named('boot.setup_failed', name, () => worker?.declare(service, declared))
+}
+
+function workerPart(feature: Feature, services: Services): Part | undefined {
+  const { name, worker } = feature
+  if (worker === undefined) return undefined
+  const service = (): unknown => services.get(feature)
+  return {
+    name: `${name} worker`,
+    start: (signal) => named('boot.start_failed', name, () => worker.start(service(), signal)),
+    drain: (signal) => worker.drain(service(), signal),
+    stop: () => worker.stop(service()),
   }
 }
 

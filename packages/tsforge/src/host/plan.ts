@@ -9,7 +9,7 @@ import type { AppInfo, MigrationSource } from '../kernel/plugin.ts'
 import { logOptions } from '../primitives/telemetry/index.ts'
 import type { LogOptions } from '../primitives/telemetry/index.ts'
 import { arrange } from './arrange.ts'
-import { describeApp } from './config.ts'
+import { describeApp, featuresOf } from './config.ts'
 import type { AppConfig, Env } from './config.ts'
 import { hostErrors } from './errors.ts'
 import { hostOptions } from './options.ts'
@@ -41,7 +41,7 @@ export interface PlanInput {
 export async function planApp(input: PlanInput): Promise<Plan> {
   const { config, env = process.env, root = process.cwd() } = input
   const app = describeApp(config, root, env)
-  const features = await arrange([...config.features, ...(input.features ?? [])])
+  const features = await arrange([...featuresOf(config), ...(input.features ?? [])])
   const schemas = schemasOf(features)
   for (const module of Object.keys(config.options ?? {})) {
     if (!Object.hasOwn(schemas, module))

@@ -99,11 +99,22 @@ export class RunningApp implements App {
       const url = await http.listen({ host, port })
       this.#listening = true
       this.log.info({ url, environment: plan.app.environment }, 'listening')
+      await this.#parts.parts.work()
       return { url }
     } catch (error) {
       await this.stop().catch(() => undefined)
       const taken = (error as NodeJS.ErrnoException).code === 'EADDRINUSE'
       throw taken ? hostErrors.error('boot.port_taken', { meta: { host, port }, cause: error }) : error
+    }
+  }
+
+  async work(): Promise<void> {
+    await this.open()
+    try {
+      await this.#parts.parts.work()
+    } catch (error) {
+      await this.stop().catch(() => undefined)
+      throw error
     }
   }
 
@@ -122,9 +133,12 @@ export class RunningApp implements App {
   async #stop(): Promise<void> {
     const { state, plan } = this.#parts
     state.draining = true
+    // No load balancer has to notice that jobs are taken no more.
+    const resting = this.#parts.parts.rest()
     if (this.#listening) await this.#grace()
     try {
       await this.#closeHttp(plan.host.shutdownTimeoutMs * (1 - partsShare))
+      await resting
     } finally {
       // Whatever became of the server, the parts have their turn.
       await this.#stopParts()

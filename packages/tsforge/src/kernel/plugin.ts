@@ -68,6 +68,38 @@ export interface Health {
   readonly detail?: string
 }
 
+/** A kind of job and what runs it; `handle` of tsforge/jobs makes one. */
+export interface JobDeclaration {
+  readonly job: { readonly kind: string }
+  readonly run: (call: never) => unknown
+}
+
+/** When which job runs; `defineSchedule` of tsforge/jobs makes one. */
+export interface ScheduleDeclaration {
+  readonly name: string
+  readonly kind: string
+}
+
+/** What all parts of an app want to have run for them. */
+export interface Declarations {
+  readonly jobs: readonly JobDeclaration[]
+  readonly schedules: readonly ScheduleDeclaration[]
+}
+
+/**
+ * What works on behalf of other parts. It starts after all of them and only where the app serves or works, not where
+ * a command or a test opens it; and it has ended before any of them drains.
+ */
+export interface AppWorker<Service> {
+  /** Called once, when all services exist. Throws when something is wrong with what the parts declare. */
+  declare(service: Service, declared: Declarations): void
+  start(service: Service, signal: AbortSignal): void | Promise<void>
+  /** Take no new work and finish what is held; bounded by the signal. */
+  drain(service: Service, signal: AbortSignal): void | Promise<void>
+  /** Give up what is still held. */
+  stop(service: Service): void | Promise<void>
+}
+
 /**
  * One part of an app, primitive or feature. The host orders plugins by `needs`, calls `setup` in that
  * order, `start` in that order, and `drain` then `stop` in reverse.
@@ -87,6 +119,10 @@ export interface Plugin<Options = unknown, Needs extends Ports = Ports, Service 
   drain?(service: Service, signal: AbortSignal): void | Promise<void>
   /** Release everything. */
   stop?(service: Service): void | Promise<void>
+  /** Jobs that this part runs. Who declares some gets the standard queue when the app lists none. */
+  jobs?(service: Service): readonly JobDeclaration[]
+  schedules?(service: Service): readonly ScheduleDeclaration[]
+  readonly worker?: AppWorker<Service>
   /** Asked by `/readyz`. */
   health?(service: Service, signal: AbortSignal): Promise<Health>
 }

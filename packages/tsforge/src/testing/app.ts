@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { App } from '../host/app.ts'
+import { featuresOf } from '../host/config.ts'
 import type { AppConfig, Env } from '../host/config.ts'
 import { fromPlan } from '../host/create-app.ts'
 import { arrange } from '../host/arrange.ts'
@@ -59,7 +60,7 @@ export async function createTestApp(input: TestAppInput): Promise<TestApp> {
   const features = input.features ?? []
   const config = input.config ?? { name: 'test', features: [] }
   const settings = { NODE_ENV: 'test', FORGE_SECRET: randomUUID() + randomUUID() }
-  const parts = await arrange([...config.features, ...features])
+  const parts = await arrange([...featuresOf(config), ...features])
   const has = (feature: string): boolean => parts.some(({ name }) => name === feature)
   const env = { ...settings, ...(has('accounts') && fastHashing), ...(has('ratelimit') && unlimited), ...input.env }
   const needsDb = parts.some(({ provides }) => provides?.name === dbPort.name)

@@ -10,14 +10,15 @@ export const env: Command = {
   },
   examples: ['forge env', 'forge env --write', 'forge env --check'],
   async run({ cwd, flags, terminal }) {
-    const [{ loadConfig }, { arrange }, { schemasOf }, { envExample }] = await Promise.all([
+    const [{ loadConfig }, { featuresOf }, { arrange }, { schemasOf }, { envExample }] = await Promise.all([
       import('../../host/load-config.ts'),
+      import('../../host/config.ts'),
       import('../../host/arrange.ts'),
       import('../../host/plan.ts'),
       import('../../kernel/option-docs.ts'),
     ])
     const config = await loadConfig(cwd)
-    const schemas = schemasOf(await arrange(config.features))
+    const schemas = schemasOf(await arrange(featuresOf(config)))
     const text = envExample(schemas)
     const file = join(cwd, '.env.example')
     if (flags['check'] === true) {

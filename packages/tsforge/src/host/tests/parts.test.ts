@@ -82,6 +82,62 @@ describe('the life of the parts', () => {
     ])
   })
 
+  it('starts workers when told, with what all parts declare, and ends them before any part drains', async () => {
+    const journal: string[] = []
+    const send = { job: { kind: 'mail.send' }, run: () => {} }
+    const daily = { name: 'daily', kind: 'mail.send' }
+    const queue = recorder(journal, 'queue', {
+      worker: {
+        declare: (service, { jobs, schedules }) => {
+          journal.push(
+            `${service} has ${jobs.map(({ job }) => job.kind).join()} and ${schedules.map(({ name }) => name).join()}`,
+          )
+        },
+        start: () => void journal.push('work'),
+        drain: () => void journal.push('finish'),
+        stop: () => void journal.push('give up'),
+      },
+    })
+    const parts = await setUpAll([queue, recorder(journal, 'mail', { jobs: () => [send], schedules: () => [daily] })])
+    await parts.start('db', async () => {})
+    await parts.work()
+    await parts.rest()
+    await parts.stop()
+    expect(journal).toEqual([
+      'setup queue',
+      'setup mail',
+      'queue has mail.send and daily',
+      'start queue',
+      'start mail',
+      'work',
+      'finish',
+      'give up',
+      'drain mail',
+      'drain queue',
+      'stop mail',
+      'stop queue',
+    ])
+  })
+
+  it('stops what was set up when a worker refuses what the parts declare', async () => {
+    const journal: string[] = []
+    const queue = recorder(journal, 'queue', {
+      worker: {
+        declare: () => {
+          throw new Error('two handlers')
+        },
+        start: () => {},
+        drain: () => {},
+        stop: () => {},
+      },
+    })
+    await expect(setUpAll([queue])).rejects.toMatchObject({
+      code: 'boot.setup_failed',
+      message: 'Setting up "queue" failed: two handlers',
+    })
+    expect(journal).toEqual(['setup queue', 'stop queue'])
+  })
+
   it('tells a part that is still starting that the app is to stop', async () => {
     let told: AbortSignal | undefined
     const begun = Promise.withResolvers<void>()

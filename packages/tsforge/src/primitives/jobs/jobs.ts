@@ -85,7 +85,8 @@ export interface Jobs {
   get(id: JobId): Promise<JobRecord | undefined>
   /** Newest first. */
   list(filter?: JobFilter, page?: JobPage): Promise<Slice<JobRecord>>
-  stats(queue?: string): Promise<readonly QueueStats[]>
+  /** By queue; with `tenantId` of that tenant's jobs alone. Ended jobs count for a day. */
+  stats(queue?: string, tenantId?: string): Promise<readonly QueueStats[]>
 
   /** Ends it if it does not run, tells its handler's signal if it does. Fails with `jobs.unknown` when it has ended or never was. */
   cancel(id: JobId, tx?: Queryable): Promise<'cancelled' | 'requested'>
@@ -111,4 +112,6 @@ export interface Jobs {
   close(): Promise<void>
 }
 
-export const jobsPort: Port<Jobs> = port<Jobs>('jobs')
+export const jobsPort: Port<Jobs> = port<Jobs>('jobs', () =>
+  import('./plugin.ts').then((module) => module.jobs()),
+)
