@@ -28,11 +28,16 @@ import type {
   WakeListener,
 } from '../driver.ts'
 import { jobsErrors } from '../errors.ts'
-import { claimed, newEntry, recordOf } from './memory/entry.ts'
+import { Bell } from './memory/bell.ts'
+import { claimed, lost, newEntry, recordOf } from './memory/entry.ts'
 import type { Entry } from './memory/entry.ts'
+import { Ended } from './memory/ended.ts'
+import { Keys } from './memory/keys.ts'
 import { Leases } from './memory/leases.ts'
-import { matches, statsOf } from './memory/look.ts'
+import { newest, statsOf } from './memory/look.ts'
 import { Queue } from './memory/queue.ts'
+import { withSteps } from './memory/steps.ts'
+import type { StepDriver } from '../steps/store.ts'
 
 export interface MemoryJobsOptions {
   readonly clock?: Pick<Clock, 'now'>
@@ -41,11 +46,9 @@ export interface MemoryJobsOptions {
 }
 
 /** Jobs in this process, gone with it: for tests, and for products that can lose them. */
-export function memory(options: MemoryJobsOptions = {}): JobsDriver {
-  return new MemoryJobs(options)
+export function memory(options: MemoryJobsOptions = {}): StepDriver {
+  return withSteps(new MemoryJobs(options), options.clock ?? systemClock)
 }
-
-const lost: JobError = { name: 'Lost', message: 'The process that ran it went away.' }
 
 class MemoryJobs implements JobsDriver {
   readonly name = 'memory'
@@ -57,25 +60,22 @@ class MemoryJobs implements JobsDriver {
     concurrent: true,
   }
   readonly #clock: Pick<Clock, 'now'>
-  readonly #history: number
   readonly #open = new Map<JobId, Entry>()
-  readonly #ended = new Map<JobId, Entry>()
-  readonly #dead = new Map<JobId, Entry>()
+  readonly #ended: Ended
   readonly #leases = new Leases()
   readonly #queues = new Map<string, Queue>()
-  readonly #keys = new Map<string, Entry>()
-  readonly #throttles = new Map<string, { untilMs: number; id: JobId }>()
-  readonly #listeners = new Set<WakeListener>()
+  readonly #keys = new Keys()
+  readonly #bell = new Bell()
   #nextId = 1
 
   constructor({ clock = systemClock, history = 10_000 }: MemoryJobsOptions) {
     this.#clock = clock
-    this.#history = history
+    this.#ended = new Ended(history)
   }
 
   async start(): Promise<void> {}
   async close(): Promise<void> {
-    this.#listeners.clear()
+    this.#bell.silence()
   }
 
   async add(jobs: readonly NewJob[], { tx, handOff }: AddOptions = {}): Promise<AddResult> {
@@ -102,17 +102,15 @@ class MemoryJobs implements JobsDriver {
   }
 
   #addOne(job: NewJob, now: number): { readonly entry: Entry; readonly outcome: Added['outcome'] } | Added {
-    const { dedupe } = job
+    const { dedupe, queue } = job
     let outcome: Added['outcome'] = 'added'
     let dueMs = job.runAtMs ?? now + job.delayMs
-    const name = dedupe && `${job.queue}\n${dedupe.key}`
-    if (dedupe !== undefined && dedupe.mode === 'throttle') {
-      const last = this.#throttles.get(name!)
-      if (last !== undefined && last.untilMs > now) return { id: last.id, outcome: 'throttled' }
-      this.#throttles.set(name!, { untilMs: now + dedupe.windowMs!, id: this.#nextId })
+    if (dedupe?.mode === 'throttle') {
+      const id = this.#keys.throttle(queue, dedupe.key, this.#nextId, now, dedupe.windowMs!)
+      if (id !== undefined) return { id, outcome: 'throttled' }
     } else if (dedupe !== undefined) {
       if (dedupe.mode === 'debounce') dueMs = now + dedupe.windowMs!
-      const known = this.#keys.get(name!)
+      const known = this.#keys.owner(queue, dedupe.key)
       if (known !== undefined) {
         if (dedupe.mode === 'skip') return { id: known.id, outcome: 'existing' }
         outcome = 'replaced'
@@ -124,9 +122,9 @@ class MemoryJobs implements JobsDriver {
         known.dedupeKey = undefined
       }
     }
-    const key = job.key ?? (this.#queue(job.queue).servesKeys ? job.tenantId : undefined)
+    const key = job.key ?? (this.#queue(queue).servesKeys ? job.tenantId : undefined)
     const entry = newEntry(this.#nextId++, job, key, now, dueMs)
-    if (entry.dedupeKey !== undefined) this.#keys.set(name!, entry)
+    this.#keys.give(entry)
     this.#open.set(entry.id, entry)
     return { entry, outcome }
   }
@@ -201,32 +199,29 @@ class MemoryJobs implements JobsDriver {
     return true
   }
 
-  async subscribe(listener: WakeListener): Promise<() => Promise<void>> {
-    this.#listeners.add(listener)
-    return async () => void this.#listeners.delete(listener)
+  subscribe(listener: WakeListener): Promise<() => Promise<void>> {
+    return this.#bell.subscribe(listener)
   }
 
   async get(id: JobId): Promise<JobRecord | undefined> {
-    const entry = this.#open.get(id) ?? this.#dead.get(id) ?? this.#ended.get(id)
-    return entry && this.#record(entry)
+    const entry = this.#open.get(id) ?? this.#ended.find(id)
+    return entry && recordOf(entry, this.#clock.now(), this.#leases.workerOf(entry))
   }
 
-  async list({ filter, limit, before = Infinity }: ListRequest): Promise<readonly JobRecord[]> {
-    const now = this.#clock.now()
-    return this.#all()
-      .filter((entry) => entry.id < before && matches(entry, filter, now))
-      .toSorted((a, b) => b.id - a.id)
-      .slice(0, limit)
-      .map((entry) => this.#record(entry))
+  async list(request: ListRequest): Promise<readonly JobRecord[]> {
+    return newest([...this.#open.values(), ...this.#ended.all()], request, this.#clock.now()).map((entry) =>
+      recordOf(entry, this.#clock.now(), this.#leases.workerOf(entry)),
+    )
   }
 
-  async stats(queue?: string): Promise<readonly QueueStats[]> {
+  async stats(queue?: string, tenantId?: string): Promise<readonly QueueStats[]> {
     const paused = new Map([...this.#queues].map(([name, { settings }]) => [name, settings.paused === true]))
-    return statsOf(this.#all(), paused, queue, this.#clock.now())
+    const all = [...this.#open.values(), ...this.#ended.all()]
+    const counted = tenantId === undefined ? all : all.filter((entry) => entry.job.tenantId === tenantId)
+    return statsOf(counted, paused, queue, this.#clock.now())
   }
 
-  async cancel(ids: readonly JobId[], tx?: unknown): Promise<CancelResult> {
-    if (tx !== undefined) throw jobsErrors.error('jobs.tx_unsupported')
+  async cancel(ids: readonly JobId[]): Promise<CancelResult> {
     const cancelled: JobId[] = []
     const requested: JobId[] = []
     for (const id of new Set(ids)) {
@@ -238,14 +233,13 @@ class MemoryJobs implements JobsDriver {
       } else {
         entry.cancelRequested = true
         requested.push(id)
-        for (const listener of this.#listeners) listener.onCancel(id)
+        this.#bell.cancel(id)
       }
     }
     return { cancelled, requested }
   }
 
-  async retry(ids: readonly JobId[], tx?: unknown): Promise<readonly JobId[]> {
-    if (tx !== undefined) throw jobsErrors.error('jobs.tx_unsupported')
+  async retry(ids: readonly JobId[]): Promise<readonly JobId[]> {
     const now = this.#clock.now()
     const found: JobId[] = []
     for (const id of new Set(ids)) {
@@ -259,17 +253,17 @@ class MemoryJobs implements JobsDriver {
   }
 
   async countDead(filter: JobFilter): Promise<number> {
-    return this.#deadMatching(filter).length
+    return this.#ended.deadMatching(filter).length
   }
 
   async redrive({ filter, limit, perSecond }: RedriveRequest): Promise<number> {
-    const ids = this.#deadMatching(filter).slice(0, limit)
+    const ids = this.#ended.deadMatching(filter).slice(0, limit)
     return this.#revive(ids, this.#clock.now(), perSecond === undefined ? 0 : 1000 / perSecond).length
   }
 
   async removeDead(filter: JobFilter): Promise<number> {
-    const ids = this.#deadMatching(filter)
-    for (const id of ids) this.#dead.delete(id)
+    const ids = this.#ended.deadMatching(filter)
+    for (const id of ids) this.#ended.takeDead(id)
     return ids.length
   }
 
@@ -295,12 +289,8 @@ class MemoryJobs implements JobsDriver {
 
   async maintain({ historyDays, deadDays }: MaintainRequest): Promise<Maintained> {
     const now = this.#clock.now()
-    let deadRemoved = 0
-    for (const [id, { endedMs = now }] of this.#ended)
-      if (endedMs < now - historyDays * 86_400_000) this.#ended.delete(id)
-    for (const [id, { endedMs = now }] of this.#dead)
-      if (endedMs < now - deadDays * 86_400_000 && this.#dead.delete(id)) deadRemoved++
-    for (const [name, { untilMs }] of this.#throttles) if (untilMs < now) this.#throttles.delete(name)
+    const deadRemoved = this.#ended.prune(now - historyDays * 86_400_000, now - deadDays * 86_400_000)
+    this.#keys.sweep(now)
     return { partitionsCreated: [], partitionsDropped: [], deadRemoved }
   }
 
@@ -321,7 +311,7 @@ class MemoryJobs implements JobsDriver {
     } else if (report.as === 'discarded') {
       entry.attempt++
       entry.error = report.error
-      this.#bury(entry, 'discarded', now)
+      this.#end(entry, 'dead', now, 'discarded')
     } else if (report.as === 'failed')
       this.#again(entry, now, report.delayMs, report.error, 'failed', entry.job.priority)
     else {
@@ -335,46 +325,34 @@ class MemoryJobs implements JobsDriver {
   #again(entry: Entry, now: number, delayMs: number, error: JobError, reason: DeadReason, lane: number): void {
     entry.attempt++
     entry.error = error
-    if (entry.attempt >= entry.job.maxAttempts) return this.#bury(entry, reason, now)
+    if (entry.attempt >= entry.job.maxAttempts) return this.#end(entry, 'dead', now, reason)
     entry.dueMs = now + delayMs
     entry.lane = lane
     this.#queue(entry.job.queue).push(entry)
   }
 
-  #bury(entry: Entry, reason: DeadReason, now: number): void {
+  #end(entry: Entry, end: Exclude<Entry['end'], 'open'>, now: number, reason?: DeadReason): void {
     entry.deadReason = reason
-    this.#end(entry, 'dead', now)
-  }
-
-  #end(entry: Entry, end: 'done' | 'dead' | 'cancelled' | 'gone', now: number): void {
     entry.end = end
     entry.endedMs = now
     entry.progress = undefined
     this.#open.delete(entry.id)
-    const name = `${entry.job.queue}\n${entry.dedupeKey}`
-    if (this.#keys.get(name) === entry) this.#keys.delete(name)
-    if (end === 'dead') this.#dead.set(entry.id, entry)
-    else if (end !== 'gone') {
-      this.#ended.set(entry.id, entry)
-      if (this.#ended.size > this.#history) this.#ended.delete(this.#ended.keys().next().value!)
-    }
+    this.#keys.free(entry)
+    this.#ended.put(entry)
   }
 
   #revive(ids: readonly JobId[], now: number, gapMs: number): JobId[] {
     const found: JobId[] = []
     for (const id of ids) {
-      const entry = this.#dead.get(id)
+      const entry = this.#ended.takeDead(id)
       if (entry === undefined) continue
-      this.#dead.delete(id)
       entry.end = 'open'
       entry.endedMs = undefined
       entry.deadReason = undefined
       entry.attempt = 0
-      const name = `${entry.job.queue}\n${entry.dedupeKey}`
-      if (entry.dedupeKey !== undefined) {
-        if (this.#keys.has(name)) entry.dedupeKey = undefined
-        else this.#keys.set(name, entry)
-      }
+      const { dedupeKey, job } = entry
+      if (dedupeKey !== undefined && this.#keys.owner(job.queue, dedupeKey) !== undefined) entry.dedupeKey = undefined
+      this.#keys.give(entry)
       entry.dueMs = now + found.length * gapMs
       entry.lane = entry.job.priority
       this.#open.set(id, entry)
@@ -390,8 +368,7 @@ class MemoryJobs implements JobsDriver {
     const moved: Entry = { ...entry, dueMs, lane: entry.job.priority }
     entry.end = 'gone'
     this.#open.set(moved.id, moved)
-    const name = `${moved.job.queue}\n${moved.dedupeKey}`
-    if (this.#keys.get(name) === entry) this.#keys.set(name, moved)
+    this.#keys.give(moved)
     this.#queue(moved.job.queue).push(moved)
     this.#wake(new Set([moved.job.queue]))
   }
@@ -417,25 +394,7 @@ class MemoryJobs implements JobsDriver {
     return queue
   }
 
-  #all(): Entry[] {
-    return [...this.#open.values(), ...this.#dead.values(), ...this.#ended.values()]
-  }
-
-  #record(entry: Entry): JobRecord {
-    return recordOf(entry, this.#clock.now(), this.#leases.workerOf(entry))
-  }
-
-  #deadMatching(filter: JobFilter): JobId[] {
-    return [...this.#dead.values()]
-      .filter((entry) => matches(entry, { ...filter, state: 'dead' }, 0))
-      .map((entry) => entry.id)
-      .toSorted((a, b) => a - b)
-  }
-
   #wake(queues: ReadonlySet<string>): void {
-    for (const queue of queues) {
-      if (this.#queue(queue).idleUntilMs > this.#clock.now())
-        for (const listener of this.#listeners) listener.onWork(queue)
-    }
+    for (const queue of queues) if (this.#queue(queue).idleUntilMs > this.#clock.now()) this.#bell.work(queue)
   }
 }

@@ -187,7 +187,7 @@ begin
       from forge_jobs_rates r where r.queue = p_queue and r.key = any (v_keys) and r.tat + v_step - v_depth > v_now;
     end if;
   end if;
-  o_more := cardinality(o_ids) > 0 or cardinality(v_keys) = 500;
+  o_more := cardinality(o_ids) > 0 or coalesce(cardinality(v_keys), 0) = 500;
   if v_keys is not null and o_more then
     -- Where none of so many keys has anything due, the next claim looks at the keys behind them.
     update forge_jobs_queues set served = coalesce(

@@ -33,6 +33,8 @@ export interface Entry {
   deadReason: DeadReason | undefined
 }
 
+export const lost: JobError = { name: 'Lost', message: 'The process that ran it went away.' }
+
 export function newEntry(id: JobId, job: NewJob, key: string | undefined, createdMs: number, dueMs: number): Entry {
   const { dedupe, priority } = job
   return {

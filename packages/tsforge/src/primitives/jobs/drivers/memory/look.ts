@@ -1,4 +1,4 @@
-import type { JobFilter, JobState, QueueStats } from '../../driver.ts'
+import type { JobFilter, JobState, ListRequest, QueueStats } from '../../driver.ts'
 import { stateOf } from './entry.ts'
 import type { Entry } from './entry.ts'
 
@@ -37,4 +37,15 @@ export function statsOf(
     if (entry.end === 'open' && entry.lease === undefined) of.oldestMs = Math.max(of.oldestMs, nowMs - entry.dueMs)
   }
   return [...stats.values()].toSorted((a, b) => (a.queue < b.queue ? -1 : 1))
+}
+
+export function newest(
+  entries: readonly Entry[],
+  { filter, limit, before = Number.POSITIVE_INFINITY }: ListRequest,
+  nowMs: number,
+): Entry[] {
+  return entries
+    .filter((entry) => entry.id < before && matches(entry, filter, nowMs))
+    .toSorted((a, b) => b.id - a.id)
+    .slice(0, limit)
 }
