@@ -47,9 +47,10 @@ export class Field {
   }
 
   #sharedEnv(): Record<string, string> {
-    // What `forge start` switches on for itself, for everybody.
+    // What `forge start` and its npm script switch on, for everybody.
     return {
       ...this.#extra,
+      NODE_OPTIONS: '--max-semi-space-size=16',
       NODE_ENV: 'production',
       DATABASE_URL: this.#databaseUrl,
       NODE_COMPILE_CACHE: join(this.folder, 'compiled'),

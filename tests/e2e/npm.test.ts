@@ -50,7 +50,7 @@ describe('an app started by npm', () => {
     const { scripts } = JSON.parse(readFileSync(join(repository, 'package.json'), 'utf8')) as {
       scripts: Record<string, string>
     }
-    expect(scripts['start']).toMatch(/^exec forge start /)
+    expect(scripts['start']).toMatch(/ exec forge start /)
     expect(scripts['dev']).toMatch(/^exec forge dev /)
   })
 

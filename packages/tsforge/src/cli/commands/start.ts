@@ -1,4 +1,3 @@
-import { holdYoungGeneration } from '../../host/young-generation.ts'
 import { appIn, stderrSink } from '../app.ts'
 import type { Command } from '../command.ts'
 
@@ -7,7 +6,6 @@ export const start: Command = {
   flags: {},
   examples: ['forge start', 'PORT=8080 forge start --cwd apps/reference'],
   async run({ cwd, terminal }) {
-    holdYoungGeneration()
     const app = await appIn(cwd, terminal.json ? await stderrSink() : undefined)
     const { attachToProcess } = await import('../../host/process.ts')
     attachToProcess(app)
