@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
 import { backoffMs } from '../../../kernel/resilience/retry.ts'
-import type { ClaimedJob, JobId, StepResult } from '../driver.ts'
+import type { ClaimedJob, JobId, JobsDriver, StepResult } from '../driver.ts'
 import type { Jobs, LocalRunner } from '../jobs.ts'
 import { Calls } from './calls.ts'
 import type { Runner, RunnerStatus } from './create-runner.ts'
@@ -37,6 +37,8 @@ const flushMs = 5
 const startsPerTurn = 256
 /** Stock that no place came free for is for others. */
 const staleMs = 2000
+/** For so long the store is sure to remember that a worker waits for calls. */
+const markMs = 20_000
 /** What an aborted handler gets to end by itself. */
 const lastMs = 1000
 
@@ -45,6 +47,8 @@ export class Engine implements Runner, LocalRunner, RunHost {
   readonly worker: string
   readonly leaseMs: number
   readonly log: Log
+  readonly clock: Clock
+  readonly driver: JobsDriver
   readonly #jobs: Jobs
   readonly #options: Resolved
   readonly #clock: Clock
@@ -84,6 +88,8 @@ export class Engine implements Runner, LocalRunner, RunHost {
     this.worker = options.worker
     this.leaseMs = options.leaseMs
     this.log = log
+    this.clock = clock
+    this.driver = jobs.driver
     this.#jobs = jobs
     this.#options = options
     this.#clock = clock
@@ -365,7 +371,7 @@ export class Engine implements Runner, LocalRunner, RunHost {
     const want = this.#reports.suspicious ? 0 : asked
     const batch = this.#reports.take()
     const { calls } = lane
-    const idle = want > 0 && lane.claiming === 0 && lane.stock === 0 && this.#calls.listening
+    const idle = want > 0 && this.#calls.listening
     this.#statements++
     if (want > 0) lane.claiming++
     lane.incoming += want
@@ -389,7 +395,7 @@ export class Engine implements Runner, LocalRunner, RunHost {
         (result) => {
           over()
           this.#stepped(batch, result)
-          if (want > 0) this.#claimed(lane, want, result, sent, calls)
+          if (want > 0) this.#claimed(lane, want, result, sent, calls, idle)
           this.#pump()
         },
         (error: unknown) => {
@@ -418,15 +424,20 @@ export class Engine implements Runner, LocalRunner, RunHost {
     else if (ending.outcome === 'dead') run.log.error({ error: ending.error }, 'a job is dead')
   }
 
-  #claimed(lane: Lane, want: number, result: StepResult, sent: number, calls: number): void {
+  #claimed(lane: Lane, want: number, result: StepResult, sent: number, calls: number, idle: boolean): void {
     const { jobs, more, nextMs = Number.POSITIVE_INFINITY, limited, paused } = result
+    const found = jobs.length
     lane.limited = limited
     lane.paused = paused
-    if (jobs.length > 0) this.#receive(lane, jobs, sent)
-    lane.empty = jobs.length > 0 ? 0 : lane.empty + 1
-    const { pollMs } = this.#options
+    if (found > 0) this.#receive(lane, jobs, sent)
+    lane.empty = found > 0 ? 0 : lane.empty + 1
+    // Only an empty claim leaves word that this worker waits, and a large one of anybody takes it away.
+    if (found === 0 && idle && !more) lane.markedAt = sent
+    else if (found === want) lane.markedAt = Number.NEGATIVE_INFINITY
+    const heard = !this.#calls.listening || sent - lane.markedAt < markMs
     // A call that came meanwhile may be about what this claim could not see yet.
-    const exhausted = jobs.length < want && !more && lane.calls === calls
+    const exhausted = found < want && !more && lane.calls === calls && (found === 0 || heard || limited)
+    const { pollMs } = this.#options
     if (paused || exhausted) this.#rest(lane, Math.min(pollMs * (0.8 + 0.2 * Math.random()), nextMs))
     else if (lane.empty > 5) this.#rest(lane, 50)
   }

@@ -42,6 +42,8 @@ export class Lane {
   paused = false
   /** Grows with each call, so that a claim under way knows that it may have missed something. */
   calls = 0
+  /** When it left word that it waits for calls. */
+  markedAt: number = Number.NEGATIVE_INFINITY
   timer: Timer | undefined
   #averageMs = 0
   #measured = false
