@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { pipeline, Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ForgeError } from '../kernel/errors.ts'
 import { anything, parseAccept } from './accept.ts'
@@ -155,7 +156,10 @@ export class Exchange implements Expiring {
 
   /** What the caller would get if the handler returned `value`. */
   render(value: unknown): RenderedAnswer {
-    return keep(this.#render(value), this.route.headers)
+    const out = this.#render(value)
+    if (out.stream === undefined) return keep(out, this.route.headers)
+    out.stream.destroy()
+    throw new TypeError('an answer that is a stream cannot be kept')
   }
 
   /** The handler is about to run: what gates have taken for it is used now. */
@@ -210,6 +214,10 @@ export class Exchange implements Expiring {
     if (this.#rawExposed) own = { ...(this.reply.getHeaders() as Record<string, string>), ...own }
     if (own !== undefined) out.merge(own)
     if (out.status === 204 || route.write === undefined) return out.withoutContent()
+    if (data instanceof Readable && !route.enveloped) {
+      out.stream = data
+      return out
+    }
     const text = route.write(data, out)
     if (route.tag !== undefined && out.status < 300) {
       const tag = own?.['etag'] ?? route.tag(data, text)
@@ -274,8 +282,11 @@ export class Exchange implements Expiring {
 
   #send(out: Outgoing): void {
     const { res, req } = this
-    if (res.destroyed || req.socket.destroyed) return this.abandon()
-    const { list, status, body } = out
+    const { list, status, body, stream } = out
+    if (res.destroyed || req.socket.destroyed) {
+      stream?.destroy()
+      return this.abandon()
+    }
     const bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
     if (this.#extended !== undefined) {
       const { added } = this.#extended
@@ -299,14 +310,31 @@ export class Exchange implements Expiring {
       res.writeHead(status, list)
     } catch (error) {
       // A header of the handler's own that HTTP cannot carry: nothing has been written yet.
+      stream?.destroy()
       return this.fail(error)
     }
+    if (stream !== undefined) return this.#stream(stream, isHead)
     if (unread && this.closing && body !== undefined) linger(req, res, body, this.site.clock)
     else if (body === undefined || isHead) res.end()
     // Pure ASCII (as many bytes as characters) needs no transcoding on its way out.
     else if (typeof body === 'string' && bytes === body.length) res.end(body, 'latin1')
     else res.end(body)
     this.#account(status, isHead ? 0 : bytes, false)
+  }
+
+  /** Sends what a stream gives. When it fails, the caller sees a cut connection, never a short answer that looks whole. */
+  #stream(stream: Readable, isHead: boolean): void {
+    this.#handOver()
+    if (isHead) {
+      stream.destroy()
+      this.res.end()
+    } else pipeline(stream, this.res, (error) => error !== null && error !== undefined && this.#reportCut(error))
+  }
+
+  #reportCut(error: NodeJS.ErrnoException): void {
+    // The caller went away, which is no fault.
+    if (error.code === 'ERR_STREAM_PREMATURE_CLOSE' || error.code === 'ECONNRESET' || error.code === 'EPIPE') return
+    this.site.log.error({ err: error, request_id: this.id, route: this.route.template }, 'an answer was cut short')
   }
 
   /** The handler took Fastify's reply into its own hands: only keep the books. */

@@ -1,3 +1,4 @@
+import type { Readable } from 'node:stream'
 import type { RenderedAnswer } from './feature.ts'
 import type { HeaderList } from './security-headers.ts'
 
@@ -6,6 +7,8 @@ export class Outgoing {
   readonly list: string[]
   status: number
   body: string | Buffer | undefined = undefined
+  /** In place of `body`: sent as it comes. */
+  stream: Readable | undefined = undefined
 
   constructor(base: HeaderList, status: number) {
     this.list = base.slice()

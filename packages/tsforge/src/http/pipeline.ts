@@ -37,7 +37,11 @@ function checkRequest(exchange: Exchange): void {
     site.meters.shed.add()
     throw httpErrors.error('http.overloaded', { retryAfterMs: 1000 + Math.random() * 4000 })
   }
-  if (!(route.mediaType === 'application/json' ? wanted.json : wanted.accepts(route.mediaType)))
+  // `*/*`: what lies behind the address decides its type.
+  if (
+    route.mediaType !== '*/*' &&
+    !(route.mediaType === 'application/json' ? wanted.json : wanted.accepts(route.mediaType))
+  )
     throw httpErrors.error('http.not_acceptable')
   if (exchange.hasBody && req.method === 'GET') throw httpErrors.error('http.request_malformed')
 }
@@ -110,7 +114,10 @@ function attempt(exchange: Exchange, step: (exchange: Exchange) => void): void {
 /** Reads the body, if one may come, once the caller is known to be welcome. */
 function receive(exchange: Exchange): void {
   const { route, req, site } = exchange
-  if (route.body === undefined || !exchange.hasBody) return invoke(exchange, undefined, 0)
+  if (route.body === undefined || !exchange.hasBody) {
+    if (route.declared?.bodyStream === true && site.wantsContinue(req)) exchange.res.writeContinue()
+    return invoke(exchange, undefined, 0)
+  }
   checkBodyHeaders(req, route.bodyLimit)
   if (site.wantsContinue(req)) exchange.res.writeContinue()
   exchange.wait()

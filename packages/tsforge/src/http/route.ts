@@ -136,10 +136,15 @@ export interface RouteSpec<
   /** Left out of the OpenAPI document. */
   readonly hidden?: boolean
   /**
-   * Answers without the envelope (JWKS, metrics, documents): `data` is sent as it is when it is a string or
-   * buffer, as JSON otherwise.
+   * Answers without the envelope (JWKS, metrics, documents): `data` is sent as it is when it is a string, a buffer
+   * or a stream (`Readable`), as JSON otherwise.
    */
   readonly plain?: boolean | { readonly contentType: string }
+  /**
+   * The body is neither looked at nor read, whatever its type: the handler reads `call.raw.request.raw` by itself, and
+   * holds it to a size. For files; without `body`, and with `idempotency: 'refused'`, since nothing knows what came.
+   */
+  readonly bodyStream?: boolean
   handler(
     call: Call<
       Infer<Params>,

@@ -1,0 +1,4 @@
+import { storageContract } from '../contract.ts'
+import { memory } from '../drivers/memory.ts'
+
+storageContract({ name: 'memory', create: () => memory() })
