@@ -8,6 +8,7 @@ interface Entry {
 /** Every verb. Help reads this table alone, so that it needs no other module. */
 export const commands: Readonly<Record<string, Entry>> = {
   start: { summary: 'Run the app', load: async () => (await import('./commands/start.ts')).start },
+  worker: { summary: 'Run jobs without serving HTTP', load: async () => (await import('./commands/worker.ts')).worker },
   dev: { summary: 'Run the app and restart it on changes', load: async () => (await import('./commands/dev.ts')).dev },
   migrate: {
     summary: 'Apply, revert or inspect migrations',
@@ -24,6 +25,10 @@ export const commands: Readonly<Record<string, Entry>> = {
   openapi: { summary: 'Print the OpenAPI document', load: async () => (await import('./commands/openapi.ts')).openapi },
   env: { summary: 'Print every setting as an .env file', load: async () => (await import('./commands/env.ts')).env },
   keys: { summary: 'List or rotate the signing keys', load: async () => (await import('./commands/keys.ts')).keys },
+  jobs: {
+    summary: 'Look at jobs, retry, cancel and redrive them, pause queues',
+    load: async () => (await import('./commands/jobs.ts')).jobs,
+  },
   repl: {
     summary: 'A prompt with the app and its services at hand',
     load: async () => (await import('./commands/repl.ts')).repl,

@@ -52,7 +52,11 @@ class Facade implements Jobs {
 
   async start(): Promise<void> {
     await this.driver.start()
-    for (const [queue, settings] of Object.entries(this.#queues)) await this.driver.configure(queue, settings)
+    for (const [queue, settings] of Object.entries(this.#queues)) {
+      // A restart must not set going what an operator has paused.
+      const { paused = false } = settings.paused === undefined ? await this.driver.settings(queue) : settings
+      await this.driver.configure(queue, { ...settings, paused })
+    }
   }
 
   close(): Promise<void> {
