@@ -110,6 +110,8 @@ module.exports = {
           `${src}/primitives/(?:db|redis)/index\\.ts$`,
           // All three database drivers speak through the `pg` API; what they share lies beside them.
           `${src}/primitives/db/pg/`,
+          // Steps are a store of their own beside that of jobs.
+          `${src}/primitives/jobs/steps/store\\.ts$`,
           // The arithmetic of rate limits is that of every store.
           `${src}/primitives/ratelimit/(?:gcra|places|sliding)\\.ts$`,
           `${src}/$1/drivers/$2(?:/|\\.ts$)`,

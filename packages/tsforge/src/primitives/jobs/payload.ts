@@ -45,6 +45,11 @@ function checkStandard(kind: string, schema: StandardSchema, payload: unknown): 
 /** NUL, or half of a surrogate pair: PostgreSQL stores neither in text. An even number of backslashes before it are text. */
 const unstorable = /(?<!\\)(?:\\\\)*\\u(?:0000|d[89a-f][0-9a-f]{2})/i
 
+/** Whether PostgreSQL takes a JSON text. */
+export function isStorable(text: string): boolean {
+  return !text.includes('\\u') || !unstorable.test(text)
+}
+
 /** The JSON text that is stored. */
 export function encodePayload(kind: string, value: unknown, limit: number): string {
   let text: string | undefined
@@ -58,7 +63,7 @@ export function encodePayload(kind: string, value: unknown, limit: number): stri
     const bytes = Buffer.byteLength(text)
     if (bytes > limit) throw jobsErrors.error('jobs.payload_too_large', { meta: { kind, bytes, limit } })
   }
-  if (text.includes('\\u') && unstorable.test(text)) throw invalid(kind, 'it holds NUL or half of a character')
+  if (!isStorable(text)) throw invalid(kind, 'it holds NUL or half of a character')
   return text
 }
 

@@ -12,7 +12,6 @@ import type {
   JobId,
   JobRecord,
   JobsCapabilities,
-  JobsDriver,
   LeaseId,
   ListRequest,
   Maintained,
@@ -32,6 +31,8 @@ import { LeaseBook } from './postgres/lease-book.ts'
 import { countDead, deadIds, listJobs, oneJob, removeDead, statsOf } from './postgres/records.ts'
 import { Scan } from './postgres/scan.ts'
 import { readSettings, writePaused, writeSettings } from './postgres/settings.ts'
+import { PostgresSteps } from './postgres/steps.ts'
+import type { StepDriver } from '../steps/store.ts'
 
 export interface PostgresJobsOptions {
   /** Where the jobs lie; its migrations must have run. Who made it closes it. */
@@ -44,7 +45,7 @@ export interface PostgresJobsOptions {
 const channel = 'forge_jobs'
 
 /** Jobs in PostgreSQL 14 or later, PGlite and the embedded server, with or without a pooler in between. */
-export function postgres(options: PostgresJobsOptions): JobsDriver {
+export function postgres(options: PostgresJobsOptions): StepDriver {
   return new PostgresJobs(options)
 }
 
@@ -64,8 +65,9 @@ interface StepAnswer {
   readonly jobs: readonly Row[]
 }
 
-class PostgresJobs implements JobsDriver {
+class PostgresJobs implements StepDriver {
   readonly name = 'postgres'
+  readonly steps: PostgresSteps
   readonly capabilities: JobsCapabilities
   readonly #db: Db
   readonly #clock: Pick<Clock, 'monotonic'>
@@ -76,6 +78,7 @@ class PostgresJobs implements JobsDriver {
   constructor({ db, clock = systemClock }: PostgresJobsOptions) {
     this.#db = db
     this.#clock = clock
+    this.steps = new PostgresSteps(db, this)
     this.capabilities = {
       durable: true,
       shared: true,

@@ -21,6 +21,8 @@ create table forge_jobs (
   meta json,
   error json,
   created_at timestamptz not null,
+  -- What it waits for has happened while it ran.
+  woken boolean,
   constraint forge_jobs_pkey primary key (id)
 ) with (
   autovacuum_vacuum_scale_factor = 0,
@@ -229,5 +231,9 @@ begin
   end loop;
   return json_build_object('created', to_json(v_created), 'dropped', to_json(v_dropped));
 end $$;
+
+-- What else happens when jobs end and when what is old is forgotten: the steps put something here.
+create function forge_jobs_ended(p_ids bigint[]) returns void language sql as '';
+create function forge_jobs_steps_sweep() returns void language sql as '';
 
 select forge_jobs_partitions(7, 36500);

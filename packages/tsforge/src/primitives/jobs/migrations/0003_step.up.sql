@@ -11,6 +11,10 @@ declare
   v_ids bigint[];
   v_cancelled bigint[];
 begin
+  -- Whoever cancels one of these has done so when we look, or finds that it no longer runs.
+  perform from forge_jobs j
+  where j.id in (select x.id from json_to_recordset(p_other) as x (id bigint, "as" text) where x."as" in ('failed', 'snoozed'))
+  order by j.id for no key update;
   -- What is to run again and was cancelled meanwhile does not run again.
   select array_agg(x.id), array_agg(x.id) filter (where x."as" = 'cancelled'
     or x."as" in ('failed', 'snoozed', 'released') and exists (select from forge_jobs_cancels c where c.job = x.id))
@@ -44,7 +48,8 @@ begin
   from gone;
   update forge_jobs j
   set attempt = j.attempt + case x."as" when 'failed' then 1 else 0 end,
-    run_at = v_now + x.delay * interval '1 millisecond',
+    run_at = case when x."as" = 'snoozed' and j.woken then v_now else v_now + x.delay * interval '1 millisecond' end,
+    woken = null,
     lane = j.priority,
     error = coalesce(x.error, j.error)
   from json_to_recordset(p_other) as x (id bigint, lease bigint, "as" text, delay float8, error json)
@@ -53,6 +58,7 @@ begin
   update forge_jobs_leases l
   set jobs = array(select u from unnest(l.jobs) u where u <> all (v_ids))
   where l.id = any (p_fence) and l.jobs && v_ids;
+  perform forge_jobs_ended(v_ids);
 end $$;
 
 -- The ids to claim in a queue with limits, under its claim lock: keys in turn, those with the fewest running jobs first,

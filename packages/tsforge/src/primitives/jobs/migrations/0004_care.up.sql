@@ -47,6 +47,7 @@ begin
     from (
       select id, kind, attempt + 1 as n, true as dead from gone union all select id, kind, attempt, false from again
     ) rescued;
+    perform forge_jobs_ended(l.jobs);
     v_all := concat_ws(',', v_all, v_part);
     v_queues := v_queues || l.queue;
   end loop;
@@ -120,7 +121,7 @@ end $$;
 -- Ends jobs that no lease lists and asks for the end of the others. Without the claim lock, which the caller's transaction
 -- would hold: whoever claims one of the first kind at this very moment is asked as well, and its report finds nothing.
 -- Gives {"cancelled": [...], "requested": [...]}.
-create function forge_jobs_cancel(p_ids bigint[]) returns text
+create function forge_jobs_stop(p_ids bigint[]) returns text
 language plpgsql
 set jit = off
 as $$
@@ -144,7 +145,17 @@ begin
   select coalesce(array_agg(id), '{}') into v_cancelled from gone;
   insert into forge_jobs_cancels (job) select unnest(v_found) on conflict do nothing;
   perform pg_notify('forge_jobs', 'c' || id) from unnest(v_found) as id;
+  perform forge_jobs_ended(v_cancelled);
   return json_build_object('cancelled', v_cancelled, 'requested', v_running);
+end $$;
+
+-- The same for callers: one that goes to sleep at this moment, and would not look for a long time, is not missed.
+create function forge_jobs_cancel(p_ids bigint[]) returns text
+language plpgsql
+as $$
+begin
+  perform from forge_jobs where id = any (p_ids) order by id for no key update;
+  return forge_jobs_stop(p_ids);
 end $$;
 
 -- Makes dead jobs new, the first after `p_from_ms`, the others `p_gap_ms` apart. Where an open job has taken the dedupe key, they come back without one.
@@ -216,5 +227,6 @@ begin
   delete from forge_jobs_dead where id in (
     select id from forge_jobs_dead where died_at < now() - p_dead_days * interval '1 day' limit 10000 for update skip locked);
   get diagnostics v_dead = row_count;
+  perform forge_jobs_steps_sweep();
   return v_dead;
 end $$;

@@ -9,13 +9,17 @@ const outputLimit = 262_144
 
 /** A handler's answer as it is stored. What it did is done: an output that cannot be kept makes no run a failure. */
 export function success(run: Run, output: unknown, now: number): Report {
-  const { id } = run.job
+  // It waits, whatever its handler made of that.
+  if (run.steps?.suspendedMs !== undefined) return failure(run, undefined, now)
+  const { id, meta } = run.job
   const lease = run.held.id
   const runMs = now - run.startedAt
-  const keep = run.kind.job.keepDone
+  // Whoever waits for it is told, and its steps go with it, where an output is kept.
+  const told = run.steps !== undefined || meta.parent !== undefined
+  const keep = told || run.kind.job.keepDone
   const text = keep && output !== undefined ? outputOf(run, output) : undefined
   return {
-    finished: { id, lease, as: 'done', keep, runMs, output: text },
+    finished: { id, lease, as: 'done', keep, runMs, output: told ? (text ?? 'null') : text },
     run,
     ending: { outcome: 'done', runMs },
   }
@@ -42,8 +46,8 @@ export function failure(run: Run, thrown: unknown, now: number): Report {
     return { finished: { id, lease, as: 'cancelled' }, run, ending: { outcome: 'cancelled', runMs } }
   if (aborted === 'shutdown')
     return { finished: { id, lease, as: 'released' }, run, ending: { outcome: 'released', runMs } }
-  if (thrown instanceof Snooze) {
-    const { delayMs } = thrown
+  const delayMs = run.steps?.suspendedMs ?? (thrown instanceof Snooze ? thrown.delayMs : undefined)
+  if (delayMs !== undefined) {
     return { finished: { id, lease, as: 'snoozed', delayMs }, run, ending: { outcome: 'snoozed', runMs } }
   }
   const error = errorOf(aborted === undefined ? thrown : new JobAborted(aborted))
@@ -51,9 +55,9 @@ export function failure(run: Run, thrown: unknown, now: number): Report {
     const finished: Finished = { id, lease, as: 'discarded', error }
     return { finished, run, ending: { outcome: 'dead', runMs, error, deadReason: 'discarded' } }
   }
-  const delayMs = thrown instanceof RetryAfter ? thrown.delayMs : backoffMs(run.kind.job.backoff, job.attempt)
+  const waitMs = thrown instanceof RetryAfter ? thrown.delayMs : backoffMs(run.kind.job.backoff, job.attempt)
   const dead = job.attempt >= job.maxAttempts
-  const finished: Finished = { id, lease, as: 'failed', error, delayMs }
+  const finished: Finished = { id, lease, as: 'failed', error, delayMs: waitMs }
   return {
     finished,
     run,

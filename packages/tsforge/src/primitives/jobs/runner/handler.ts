@@ -2,6 +2,7 @@ import type { Log } from '../../../kernel/log.ts'
 import type { JobId, JobMeta } from '../driver.ts'
 import { jobsErrors } from '../errors.ts'
 import type { Job } from '../job.ts'
+import type { Step } from '../steps/step.ts'
 
 /** The facts of a claimed job that its handler may care about. */
 export interface RunningJob {
@@ -32,6 +33,8 @@ export interface JobCall<Payload = unknown> {
   readonly signal: AbortSignal
   /** Names the job in each line. */
   readonly log: Log
+  /** Remembers what is done, sleeps and waits without holding a worker. Its first use reads what the job has done so far. */
+  readonly step: Step
   /** Tells how far it is: any JSON. Written at most once a second, the latest one wins; never fails. */
   progress(value: unknown): void
 }

@@ -1,6 +1,8 @@
 import type { Log } from '../../../kernel/log.ts'
+import type { Clock } from '../../../kernel/clock.ts'
 import { runWithContext } from '../../../kernel/context.ts'
-import type { ClaimedJob } from '../driver.ts'
+import type { ClaimedJob, JobsDriver, LeaseId } from '../driver.ts'
+import { Steps } from '../steps/replay.ts'
 import { JobContext } from './context.ts'
 import { JobAborted } from './handler.ts'
 import type { AbortReason, JobCall } from './handler.ts'
@@ -11,6 +13,8 @@ import type { Held } from './leases.ts'
 /** What a run needs from whoever runs it. */
 export interface RunHost {
   readonly log: Log
+  readonly clock: Clock
+  readonly driver: JobsDriver
   succeeded(run: Run, output: unknown): void
   failed(run: Run, error: unknown): void
   /** It has something new to tell in `progress`. */
@@ -37,6 +41,8 @@ export class Run implements JobCall {
   /** JSON text that waits to be written. */
   newProgress: string | undefined
   progressAt: number = Number.NEGATIVE_INFINITY
+  /** When it was asked for. */
+  steps: Steps | undefined
   readonly #host: RunHost
   #controller: AbortController | undefined
   #log: Log | undefined
@@ -72,7 +78,28 @@ export class Run implements JobCall {
     return (this.#log ??= this.#host.log.child({ job: id, kind, attempt }))
   }
 
-  progress(value: unknown): void {
+  get lease(): LeaseId {
+    return this.held.id
+  }
+
+  get clock(): Clock {
+    return this.#host.clock
+  }
+
+  get driver(): JobsDriver {
+    return this.#host.driver
+  }
+
+  get step(): Steps {
+    return (this.steps ??= new Steps(this))
+  }
+
+  /** Bound, since handlers take it out of the call. */
+  get progress(): (value: unknown) => void {
+    return (value) => this.#tell(value)
+  }
+
+  #tell(value: unknown): void {
     if (this.over) return
     try {
       const text = JSON.stringify(value) as string | undefined

@@ -1,0 +1,13 @@
+create or replace function forge_jobs_steps_sweep() returns void language sql as '';
+create or replace function forge_jobs_ended(p_ids bigint[]) returns void language sql as '';
+drop function forge_jobs_steps_children(bigint, text, integer, bigint[], text[], json, boolean);
+drop function forge_jobs_signal(text, json);
+drop function forge_jobs_rouse(bigint[]);
+drop function forge_jobs_steps_wait(bigint, bigint, text, integer, text, jsonb, float8, float8);
+drop function forge_jobs_steps_put(bigint, bigint, text, integer, text, json, float8, float8);
+drop function forge_jobs_steps_load(bigint, bigint);
+drop function forge_jobs_steps_text(bigint, text);
+drop function forge_jobs_hold(bigint, bigint);
+drop table forge_jobs_members;
+drop table forge_jobs_signals;
+drop table forge_jobs_steps;
