@@ -1,7 +1,7 @@
 import type { Clock, Timer } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
-import type { Declarations, ScheduleDeclaration } from '../../kernel/plugin.ts'
+import type { Declarations } from '../../kernel/plugin.ts'
 import type { Jobs } from './jobs.ts'
 import { parseQueue } from './options.ts'
 import type { JobsOptions } from './options.ts'
@@ -23,7 +23,6 @@ const firstCareMs = 60_000
 /** What an app runs of its jobs: the runner of all declared handlers, and the care for the store. */
 export class Worker {
   handlers: readonly JobHandler[] = []
-  schedules: readonly ScheduleDeclaration[] = []
   readonly #parts: WorkerParts
   #runner: Runner | undefined
   #care: Timer | undefined
@@ -45,11 +44,10 @@ export class Worker {
   }
 
   /** Throws `jobs.definition_invalid`. */
-  declare({ jobs: handlers, schedules }: Declarations): void {
+  declare({ jobs: handlers }: Declarations): void {
     const { jobs, options, clock, log, metrics } = this.#parts
     const { concurrency, leaseMs, pollMs, timeoutMs, graceMs, queues } = options
     this.handlers = handlers as readonly JobHandler[]
-    this.schedules = schedules
     this.#runner = createRunner({
       jobs,
       handlers: this.handlers,

@@ -1,17 +1,20 @@
 import type { Clock, Timer } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
-import { backoffMs } from '../../../kernel/resilience/retry.ts'
-import type { ClaimedJob, JobId, JobsDriver, StepResult } from '../driver.ts'
-import type { Jobs, LocalRunner } from '../jobs.ts'
+import type { ClaimedJob, JobId, JobsDriver } from '../driver.ts'
+import type { Jobs } from '../jobs.ts'
+import { bounded } from './bounded.ts'
 import { Calls } from './calls.ts'
 import type { Runner, RunnerStatus } from './create-runner.ts'
 import { Deadlines } from './deadlines.ts'
 import { failure, released, success } from './ending.ts'
+import { Exchange } from './exchange.ts'
 import { JobAborted } from './handler.ts'
 import type { Kind } from './kind.ts'
-import { Lane } from './lane.ts'
+import type { Lane } from './lane.ts'
+import { Lanes } from './lanes.ts'
 import { Leases } from './leases.ts'
 import type { Held } from './leases.ts'
+import { Local } from './local.ts'
 import type { Meter } from './meter.ts'
 import { ProgressWriter } from './progress.ts'
 import { Reports } from './reports.ts'
@@ -37,15 +40,12 @@ const flushMs = 5
 const startsPerTurn = 256
 /** Stock that no place came free for is for others. */
 const staleMs = 2000
-/** For so long the store is sure to remember that a worker waits for calls. */
-const markMs = 20_000
 /** What an aborted handler gets to end by itself. */
 const lastMs = 1000
 
 /** Claims, runs and reports. All state changes in synchronous turns; `#pump` and `#feed` bring it forward after each. */
-export class Engine implements Runner, LocalRunner, RunHost {
+export class Engine implements Runner, RunHost {
   readonly worker: string
-  readonly leaseMs: number
   readonly log: Log
   readonly clock: Clock
   readonly driver: JobsDriver
@@ -54,9 +54,7 @@ export class Engine implements Runner, LocalRunner, RunHost {
   readonly #clock: Clock
   readonly #meter: Meter
   readonly #kinds: ReadonlyMap<string, Kind>
-  readonly #kindNames: readonly string[]
-  readonly #lanes: readonly Lane[]
-  readonly #byQueue: ReadonlyMap<string, Lane>
+  readonly #lanes: Lanes
   readonly #leases = new Leases()
   readonly #running = new Set<Run>()
   readonly #reports = new Reports()
@@ -68,13 +66,11 @@ export class Engine implements Runner, LocalRunner, RunHost {
   readonly #parked = new Map<Run, () => Report>()
   /** In stock, and somebody wants them ended. */
   readonly #unwanted = new Set<JobId>()
-  readonly #mostStatements: number
+  readonly #exchange: Exchange
+  readonly #local: Local
+  readonly #hurry = new AbortController()
   #state: RunnerStatus['state'] | 'manual' = 'new'
   #detach: (() => void) | undefined
-  #reserved = 0
-  #statements = 0
-  #failures = 0
-  #retry: Timer | undefined
   #flush: Timer | undefined
   #pumping = false
   #turn = 0
@@ -86,7 +82,6 @@ export class Engine implements Runner, LocalRunner, RunHost {
 
   constructor({ jobs, kinds, options, clock, log, meter }: EngineParts) {
     this.worker = options.worker
-    this.leaseMs = options.leaseMs
     this.log = log
     this.clock = clock
     this.driver = jobs.driver
@@ -95,11 +90,32 @@ export class Engine implements Runner, LocalRunner, RunHost {
     this.#clock = clock
     this.#meter = meter
     this.#kinds = kinds
-    this.#kindNames = [...kinds.keys()]
-    this.#lanes = options.queues.map((queue) => new Lane(queue, options.prefetch, this.#leases))
-    this.#byQueue = new Map(this.#lanes.map((lane) => [lane.queue, lane]))
+    this.#lanes = new Lanes(options, this.#leases)
     const { driver } = jobs
-    this.#mostStatements = driver.capabilities.concurrent ? 4 : 1
+    this.#local = new Local({
+      options,
+      lanes: this.#lanes,
+      clock,
+      free: () => this.#free(),
+      takes: (kind) => this.#state === 'running' && this.#kinds.has(kind),
+      receive: (lane, jobs, since) => this.#receive(lane, jobs, since),
+      changed: () => this.#pump(),
+    })
+    this.#exchange = new Exchange({
+      driver,
+      kinds: [...kinds.keys()],
+      options,
+      clock,
+      log,
+      meter,
+      reports: this.#reports,
+      listening: () => this.#calls.listening,
+      polling: () => this.#state === 'running',
+      receive: (lane, jobs, since) => this.#receive(lane, jobs, since),
+      answered: () => this.#pump(),
+      due: () => this.#feed(true),
+      failed: (error) => this.#giveUp(error),
+    })
     this.#deadlines = new Deadlines(clock, this.#running, (run) => this.#leaveBehind(run))
     this.#progress = new ProgressWriter(driver, clock)
     this.#watch = new Watch({
@@ -117,28 +133,28 @@ export class Engine implements Runner, LocalRunner, RunHost {
       tick: (now) => this.#giveBackStale(now),
     })
     this.#calls = new Calls(driver, clock, log, {
-      onWork: (queue) => this.#called(this.#byQueue.get(queue)),
+      onWork: (queue) => this.#called(this.#lanes.get(queue)),
       onCancel: (id) => this.#cancel(id),
-      onGap: () => this.#lanes.forEach((lane) => this.#called(lane)),
+      onGap: () => this.#lanes.all.forEach((lane) => this.#called(lane)),
     })
     meter.gauge('forge_jobs_running', 'Handlers at work in this process', () => this.#running.size)
-    meter.gauge('forge_jobs_stock', 'Jobs that this process has claimed and not started', () => this.#stock())
+    meter.gauge('forge_jobs_stock', 'Jobs that this process has claimed and not started', () => this.#lanes.stock)
   }
 
   get status(): RunnerStatus {
     return {
       state: this.#state === 'manual' ? 'new' : this.#state,
       running: this.#running.size,
-      stock: this.#stock(),
+      stock: this.#lanes.stock,
       unreported: this.#reports.open,
-      failing: this.#failures > 0,
+      failing: this.#exchange.failing,
     }
   }
 
   start(): void {
     if (this.#state !== 'new' && this.#state !== 'manual') return
     this.#state = 'running'
-    this.#detach = this.#jobs.attach(this)
+    this.#detach = this.#jobs.attach(this.#local)
     this.#watch.start()
     this.#calls.start()
     this.#feed(true)
@@ -158,34 +174,6 @@ export class Engine implements Runner, LocalRunner, RunHost {
     this.#nextPass()
     await this.#untilQuiet(() => this.#feed(true))
     return this.#runs - before
-  }
-
-  // --- jobs that this process adds
-
-  reserve(queue: string, kind: string): boolean {
-    const lane = this.#byQueue.get(queue)
-    // Where others wait already, it is not its turn.
-    if (lane === undefined || !lane.dry || lane.limited || lane.paused || lane.stock > 0 || lane.room < 1) return false
-    if (this.#state !== 'running' || !this.#kinds.has(kind) || this.#free() < 1) return false
-    lane.reserved.push(this.#clock.monotonic())
-    this.#reserved++
-    return true
-  }
-
-  unreserve(queue: string, count: number): void {
-    const { reserved } = this.#byQueue.get(queue)!
-    reserved.length -= count
-    this.#reserved -= count
-    this.#pump()
-  }
-
-  accept(jobs: readonly ClaimedJob[]): void {
-    const lane = this.#byQueue.get(jobs[0]!.queue)!
-    // Of several additions the oldest is taken: a lease may be thought shorter than it is, never longer.
-    const [since] = lane.reserved.splice(0, jobs.length)
-    this.#reserved -= jobs.length
-    this.#receive(lane, jobs, since!)
-    this.#pump()
   }
 
   // --- runs
@@ -211,7 +199,7 @@ export class Engine implements Runner, LocalRunner, RunHost {
     lane.running--
     lane.measured(now - run.startedAt)
     // What it held of a limit can go to the next.
-    if (lane.limited && lane.dry) this.#wake(lane)
+    if (lane.limited && lane.dry) lane.wake()
     this.#runs++
     if (run.newProgress !== undefined) this.#progress.forget(run)
     if (run.moving) this.#parked.set(run, () => report(now))
@@ -277,7 +265,7 @@ export class Engine implements Runner, LocalRunner, RunHost {
 
   #cancel(id: JobId): void {
     for (const run of [...this.#running]) if (run.job.id === id) return run.abort('cancelled')
-    if (this.#lanes.some((lane) => lane.has(id))) this.#unwanted.add(id)
+    if (this.#lanes.has(id)) this.#unwanted.add(id)
   }
 
   // --- the turn
@@ -287,7 +275,7 @@ export class Engine implements Runner, LocalRunner, RunHost {
     if (this.#pumping) return
     this.#pumping = true
     while (this.#free() > 0) {
-      const lane = this.#nextLane()
+      const lane = this.#lanes.next()
       if (lane === undefined) break
       if (this.#turn >= startsPerTurn) {
         // Handlers that never wait would keep sockets and timers from their turn.
@@ -308,53 +296,28 @@ export class Engine implements Runner, LocalRunner, RunHost {
   }
 
   #free(): number {
-    return this.#options.concurrency - this.#running.size - this.#reserved
-  }
-
-  #stock(): number {
-    let stock = 0
-    for (const lane of this.#lanes) stock += lane.stock
-    return stock
-  }
-
-  /** Whose turn it is: what holds places of a limit first, then by weight. */
-  #nextLane(): Lane | undefined {
-    if (this.#lanes.length === 1) {
-      const lane = this.#lanes[0]!
-      return lane.stock > 0 && lane.room > 0 ? lane : undefined
-    }
-    let best: Lane | undefined
-    let weights = 0
-    for (const lane of this.#lanes) {
-      if (lane.stock === 0 || lane.room < 1) continue
-      if (lane.limited) return lane
-      weights += lane.weight
-      lane.credit += lane.weight
-      if (best === undefined || lane.credit > best.credit) best = lane
-    }
-    if (best !== undefined) best.credit -= weights
-    return best
+    return this.#options.concurrency - this.#running.size - this.#local.reserved
   }
 
   /** Sends claims and reports. `due`: what has waited for company goes now. */
   #feed(due: boolean): void {
     const state = this.#state
-    if (this.#retry !== undefined || state === 'new' || state === 'stopped') return
+    if (state === 'new' || state === 'stopped') return
     const now = due || state === 'manual'
     if (state !== 'draining') {
       const alone = this.#reports.waiting === 0 || this.#running.size === 0
-      for (const lane of this.#lanes) {
-        if (this.#statements >= this.#mostStatements) break
+      for (const lane of this.#lanes.all) {
+        if (!this.#exchange.ready) break
         const want = lane.want(this.#free(), now)
         // A few places that come free one by one are filled together with the reports of those that left.
-        if (want > 0 && (now || alone || want * 2 >= lane.concurrency)) this.#step(lane, want)
+        if (want > 0 && (now || alone || want * 2 >= lane.concurrency)) this.#exchange.send(lane, want)
       }
     }
     const { waiting } = this.#reports
     if (waiting > 0) {
-      const idle = this.#running.size === 0 && this.#stock() === 0
+      const idle = this.#running.size === 0 && this.#lanes.stock === 0
       if (now || idle || waiting >= flushAt || this.#reports.suspicious) {
-        if (this.#statements < this.#mostStatements) this.#step(this.#lanes[0]!, 0)
+        if (this.#exchange.ready) this.#exchange.send(this.#lanes.all[0]!, 0)
       } else this.#flush ??= this.#clock.after(flushMs, () => this.#flushDue())
     }
     if (this.#quiet !== undefined) this.#checkQuiet()
@@ -365,127 +328,19 @@ export class Engine implements Runner, LocalRunner, RunHost {
     this.#feed(true)
   }
 
-  // --- statements
-
-  #step(lane: Lane, asked: number): void {
-    const want = this.#reports.suspicious ? 0 : asked
-    const batch = this.#reports.take()
-    const { calls } = lane
-    const idle = want > 0 && this.#calls.listening
-    this.#statements++
-    if (want > 0) lane.claiming++
-    lane.incoming += want
-    const sent = this.#clock.monotonic()
-    const over = (): void => {
-      this.#statements--
-      if (want > 0) lane.claiming--
-      lane.incoming -= want
-    }
-    this.#jobs.driver
-      .step({
-        queue: lane.queue,
-        worker: this.worker,
-        leaseMs: this.leaseMs,
-        kinds: this.#kindNames,
-        want,
-        finished: batch.map(finishedOf),
-        idle,
-      })
-      .then(
-        (result) => {
-          over()
-          this.#stepped(batch, result)
-          if (want > 0) this.#claimed(lane, want, result, sent, calls, idle)
-          this.#pump()
-        },
-        (error: unknown) => {
-          over()
-          this.#stepFailed(batch, error)
-        },
-      )
-      .catch((error: unknown) => this.log.error({ err: error }, 'the job runner has a fault'))
-  }
-
-  #stepped(batch: readonly Report[], { late }: StepResult): void {
-    if (this.#failures > 0) this.log.info({}, 'the store of jobs answers again')
-    this.#failures = 0
-    this.#reports.stored(batch, late, this.#told)
-  }
-
-  readonly #told = ({ run, ending }: Report, late: boolean): void => {
-    if (run === undefined || ending === undefined) return
-    if (late) {
-      this.#meter.finished(run, { ...ending, outcome: 'late' })
-      run.log.warn({ outcome: ending.outcome }, 'the end of a run came too late: its lease had been lost')
-      return
-    }
-    this.#meter.finished(run, ending)
-    if (ending.outcome === 'retried') run.log.warn({ error: ending.error }, 'a job failed and will be tried again')
-    else if (ending.outcome === 'dead') run.log.error({ error: ending.error }, 'a job is dead')
-  }
-
-  #claimed(lane: Lane, want: number, result: StepResult, sent: number, calls: number, idle: boolean): void {
-    const { jobs, more, nextMs = Number.POSITIVE_INFINITY, limited, paused } = result
-    const found = jobs.length
-    lane.limited = limited
-    lane.paused = paused
-    if (found > 0) this.#receive(lane, jobs, sent)
-    lane.empty = found > 0 ? 0 : lane.empty + 1
-    // Only an empty claim leaves word that this worker waits, and a large one of anybody takes it away.
-    if (found === 0 && idle && !more) lane.markedAt = sent
-    else if (found === want) lane.markedAt = Number.NEGATIVE_INFINITY
-    const heard = !this.#calls.listening || sent - lane.markedAt < markMs
-    // A call that came meanwhile may be about what this claim could not see yet.
-    const exhausted = found < want && !more && lane.calls === calls && (found === 0 || heard || limited)
-    const { pollMs } = this.#options
-    if (paused || exhausted) this.#rest(lane, Math.min(pollMs * (0.8 + 0.2 * Math.random()), nextMs))
-    else if (lane.empty > 5) this.#rest(lane, 50)
-  }
-
-  #stepFailed(batch: readonly Report[], error: unknown): void {
-    const refused = this.#reports.again(batch, error)
-    if (refused !== undefined)
-      this.log.error({ err: error, job: refused.finished.id }, 'the end of a job cannot be stored and is given up')
-    if (this.#state === 'manual' && this.#quiet !== undefined) {
-      const { reject } = this.#quiet
-      this.#quiet = undefined
-      return reject(error)
-    }
-    if (this.#failures++ === 0) this.log.warn({ err: error }, 'the store of jobs cannot be reached; trying again')
-    const waitMs = this.#reports.suspicious ? 1 : 20 + backoffMs(this.#failures, { capMs: 2000 })
-    this.#retry ??= this.#clock.after(waitMs, () => {
-      this.#retry = undefined
-      this.#feed(true)
-    })
-  }
+  // --- lanes
 
   #receive(lane: Lane, jobs: readonly ClaimedJob[], since: number): void {
     if (this.#state === 'running' || this.#state === 'manual') {
-      lane.add(jobs, this.#leases.grant(jobs, since + this.leaseMs), this.#clock.monotonic())
+      lane.add(jobs, this.#leases.grant(jobs, since + this.#options.leaseMs), this.#clock.monotonic())
     } else for (const { id, lease } of jobs) this.#reports.add(released(id, lease))
-  }
-
-  #rest(lane: Lane, ms: number): void {
-    lane.dry = true
-    lane.timer?.cancel()
-    if (this.#state !== 'running') return
-    lane.timer = this.#clock.after(Math.max(1, ms), () => {
-      this.#wake(lane)
-      this.#feed(true)
-    })
-  }
-
-  #wake(lane: Lane): void {
-    lane.dry = false
-    lane.timer?.cancel()
-    lane.timer = undefined
   }
 
   #called(lane: Lane | undefined): void {
     if (lane === undefined) return
     lane.calls++
     if (!lane.dry) return
-    this.#wake(lane)
+    lane.wake()
     this.#feed(true)
   }
 
@@ -493,12 +348,10 @@ export class Engine implements Runner, LocalRunner, RunHost {
 
   #lost(held: Held, expired: boolean): void {
     let jobs = 0
-    for (const lane of this.#lanes) {
-      for (const { id } of lane.drop(held)) {
-        jobs++
-        // Honoured where the store is not as sure as we are that it is lost.
-        if (expired) this.#reports.add(released(id, held.id))
-      }
+    for (const { id } of this.#lanes.drop(held)) {
+      jobs++
+      // Honoured where the store is not as sure as we are that it is lost.
+      if (expired) this.#reports.add(released(id, held.id))
     }
     for (const run of [...this.#running]) {
       if (run.held !== held) continue
@@ -512,7 +365,7 @@ export class Engine implements Runner, LocalRunner, RunHost {
     if (this.#state !== 'running' || this.#free() > 0) return
     let oldest = now
     for (const { startedAt } of this.#running) oldest = Math.min(oldest, startedAt)
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       if (lane.stock === 0) continue
       const stale = lane.giveBack(now - staleMs)
       for (const { id, lease } of stale) this.#reports.add(released(id, lease))
@@ -525,20 +378,21 @@ export class Engine implements Runner, LocalRunner, RunHost {
   // --- the end
 
   async #drain(signal?: AbortSignal): Promise<void> {
-    if (this.#state === 'new' || this.#state === 'manual') this.#state = 'stopped'
+    if (this.#state === 'new') this.#state = 'stopped'
     if (this.#state === 'stopped') return
     this.#state = 'draining'
     this.#detach?.()
-    for (const lane of this.#lanes) {
+    for (const lane of this.#lanes.all) {
       lane.timer?.cancel()
       for (const { id, lease } of lane.giveBack()) this.#reports.add(released(id, lease))
     }
-    await this.#within(this.#options.graceMs, signal)
+    const hurry = this.#hurry.signal
+    await this.#within(this.#options.graceMs, signal === undefined ? hurry : AbortSignal.any([signal, hurry]))
   }
 
   async #stop(): Promise<void> {
-    const hurry = AbortSignal.abort()
-    await this.drain(hurry)
+    this.#hurry.abort()
+    await this.drain()
     if (this.#state === 'stopped') return
     if (this.#running.size > 0) {
       this.log.warn({ jobs: this.#running.size }, 'jobs did not end in time and are handed back')
@@ -550,30 +404,19 @@ export class Engine implements Runner, LocalRunner, RunHost {
     this.#state = 'stopped'
     this.#watch.stop()
     this.#deadlines.stop()
-    this.#retry?.cancel()
+    this.#exchange.stop()
     this.#flush?.cancel()
     const left = Promise.all([this.#calls.stop(), this.#jobs.driver.leave(this.worker)]).catch((error: unknown) => {
       this.log.warn({ err: error }, 'the leases of a stopped runner could not be handed back; they run out')
     })
-    await this.#orLater(left, 2 * lastMs)
+    await bounded(this.#clock, left, 2 * lastMs)
   }
 
   /** Waits until nothing runs and all is told, for at most `ms`. */
   async #within(ms: number, signal?: AbortSignal): Promise<void> {
-    await this.#orLater(
-      this.#untilQuiet(() => this.#feed(true)),
-      ms,
-      signal,
-    )
+    const quiet = this.#untilQuiet(() => this.#feed(true))
+    await bounded(this.#clock, quiet, ms, signal)
     this.#quiet = undefined
-  }
-
-  async #orLater(work: Promise<unknown>, ms: number, signal?: AbortSignal): Promise<void> {
-    if (signal?.aborted === true) return
-    const done = new AbortController()
-    const either = signal === undefined ? done.signal : AbortSignal.any([signal, done.signal])
-    await Promise.race([work, this.#clock.sleep(ms, either).catch(() => {})])
-    done.abort()
   }
 
   #untilQuiet(go: () => void): Promise<void> {
@@ -583,16 +426,26 @@ export class Engine implements Runner, LocalRunner, RunHost {
     })
   }
 
+  /** Whoever waits for idleness hears of a failure; a runner that was started goes on. */
+  #giveUp(error: unknown): boolean {
+    const waiting = this.#quiet
+    if (this.#state !== 'manual' || waiting === undefined) return false
+    this.#quiet = undefined
+    waiting.reject(error)
+    return true
+  }
+
   #nextPass(): void {
     this.#passRuns = this.#runs
-    for (const lane of this.#lanes) this.#wake(lane)
+    for (const lane of this.#lanes.all) lane.wake()
   }
 
   #checkQuiet(): void {
-    if (this.#running.size + this.#reserved + this.#statements + this.#reports.open + this.#parked.size > 0) return
-    if (this.#stock() > 0) return
+    if (this.#running.size + this.#local.reserved + this.#exchange.open + this.#reports.open + this.#parked.size > 0)
+      return
+    if (this.#lanes.stock > 0) return
     if (this.#state !== 'draining') {
-      if (this.#lanes.some((lane) => !lane.dry)) return
+      if (this.#lanes.all.some((lane) => !lane.dry)) return
       if (this.#runs > this.#passRuns) {
         // They may have added more, also to queues that were empty before.
         this.#nextPass()
@@ -603,8 +456,4 @@ export class Engine implements Runner, LocalRunner, RunHost {
     this.#quiet = undefined
     quiet?.resolve()
   }
-}
-
-function finishedOf({ finished }: Report): Report['finished'] {
-  return finished
 }

@@ -90,6 +90,13 @@ export class Lane {
     this.stock += jobs.length
   }
 
+  /** It is to be asked for again. */
+  wake(): void {
+    this.dry = false
+    this.timer?.cancel()
+    this.timer = undefined
+  }
+
   has(id: JobId): boolean {
     return this.#batches.some(({ jobs, next }) => jobs.some((job, i) => i >= next && job.id === id))
   }

@@ -281,6 +281,18 @@ describe('a runner that stops', () => {
     expect(stats?.counts).toMatchObject({ ready: 2, running: 0, retrying: 0 })
   })
 
+  it('does not wait for the grace time when it is told to stop meanwhile', async () => {
+    await using it = lab()
+    const runner = it.runner([handle(work, () => new Promise(() => {}))], { graceMs: 3_600_000 })
+    runner.start()
+    await it.jobs.enqueue(work, 1)
+    await it.settle()
+    const drained = runner.drain()
+    await Promise.all([drained, runner.stop(), it.clock.advance(3000)])
+    const [stats] = await it.jobs.stats()
+    expect(stats?.counts).toMatchObject({ ready: 1, running: 0, retrying: 0 })
+  })
+
   it('without having started does nothing, twice', async () => {
     await using it = lab()
     const runner = it.runner([handle(work, () => {})])
