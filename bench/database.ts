@@ -18,13 +18,16 @@ export interface Database {
   remove(): Promise<void>
 }
 
-/** A database of our own on `DATABASE_URL`, or on an embedded server that ends with the benchmark. */
-export async function openDatabase(): Promise<Database> {
+/**
+ * A database of our own on `DATABASE_URL`, or on an embedded server that ends with the benchmark. `durable`: that one
+ * writes as it would for an app.
+ */
+export async function openDatabase({ durable = false }: { readonly durable?: boolean } = {}): Promise<Database> {
   const given = process.env['DATABASE_URL']
   if (given !== undefined) return create(given, async () => {})
   // Short: a Unix socket's path has at most 107 bytes.
   const dir = mkdtempSync(join(tmpdir(), 'bench-'))
-  const server = await startEmbedded({ dir: join(dir, 'pg'), durable: false, maxConnections: 200 })
+  const server = await startEmbedded({ dir: join(dir, 'pg'), durable, maxConnections: 200 })
   return create(server.url(), async () => {
     await server.stop()
     rmSync(dir, { recursive: true, force: true })
