@@ -1,26 +1,20 @@
 import type { Clock, Timer } from '../../../kernel/clock.ts'
 import type { Log } from '../../../kernel/log.ts'
-import type { ClaimedJob, JobId, JobsDriver } from '../driver.ts'
+import type { ClaimedJob } from '../driver.ts'
 import type { Jobs } from '../jobs.ts'
 import { bounded } from './bounded.ts'
 import { Calls } from './calls.ts'
 import type { Runner, RunnerStatus } from './create-runner.ts'
-import { Deadlines } from './deadlines.ts'
-import { failure, released, success } from './ending.ts'
+import { released } from './ending.ts'
 import { Exchange } from './exchange.ts'
-import { JobAborted } from './handler.ts'
 import type { Kind } from './kind.ts'
 import type { Lane } from './lane.ts'
 import { Lanes } from './lanes.ts'
 import { Leases } from './leases.ts'
-import type { Held } from './leases.ts'
 import { Local } from './local.ts'
 import type { Meter } from './meter.ts'
-import { ProgressWriter } from './progress.ts'
 import { Reports } from './reports.ts'
-import type { Report } from './reports.ts'
-import { Run } from './run.ts'
-import type { RunHost } from './run.ts'
+import { Runs } from './runs.ts'
 import type { Resolved } from './settings.ts'
 import { Watch } from './watch.ts'
 
@@ -44,28 +38,19 @@ const staleMs = 2000
 const lastMs = 1000
 
 /** Claims, runs and reports. All state changes in synchronous turns; `#pump` and `#feed` bring it forward after each. */
-export class Engine implements Runner, RunHost {
+export class Engine implements Runner {
   readonly worker: string
   readonly log: Log
-  readonly clock: Clock
-  readonly driver: JobsDriver
   readonly #jobs: Jobs
   readonly #options: Resolved
   readonly #clock: Clock
-  readonly #meter: Meter
   readonly #kinds: ReadonlyMap<string, Kind>
   readonly #lanes: Lanes
   readonly #leases = new Leases()
-  readonly #running = new Set<Run>()
+  readonly #runs: Runs
   readonly #reports = new Reports()
-  readonly #deadlines: Deadlines
-  readonly #progress: ProgressWriter
   readonly #watch: Watch
   readonly #calls: Calls
-  /** Ends that wait for their job's new lease. */
-  readonly #parked = new Map<Run, () => Report>()
-  /** In stock, and somebody wants them ended. */
-  readonly #unwanted = new Set<JobId>()
   readonly #exchange: Exchange
   readonly #local: Local
   readonly #hurry = new AbortController()
@@ -74,24 +59,33 @@ export class Engine implements Runner, RunHost {
   #flush: Timer | undefined
   #pumping = false
   #turn = 0
-  #runs = 0
   #passRuns = 0
-  #quiet: { resolve(): void; reject(error: unknown): void } | undefined
+  #waiting: PromiseWithResolvers<void>[] = []
   #draining: Promise<void> | undefined
   #stopping: Promise<void> | undefined
 
   constructor({ jobs, kinds, options, clock, log, meter }: EngineParts) {
     this.worker = options.worker
     this.log = log
-    this.clock = clock
-    this.driver = jobs.driver
     this.#jobs = jobs
     this.#options = options
     this.#clock = clock
-    this.#meter = meter
     this.#kinds = kinds
     this.#lanes = new Lanes(options, this.#leases)
     const { driver } = jobs
+    this.#runs = new Runs({
+      driver,
+      kinds,
+      options,
+      clock,
+      log,
+      meter,
+      lanes: this.#lanes,
+      leases: this.#leases,
+      reports: this.#reports,
+      ended: () => this.#pump(),
+      reported: () => this.#feed(false),
+    })
     this.#local = new Local({
       options,
       lanes: this.#lanes,
@@ -116,8 +110,6 @@ export class Engine implements Runner, RunHost {
       due: () => this.#feed(true),
       failed: (error) => this.#giveUp(error),
     })
-    this.#deadlines = new Deadlines(clock, this.#running, (run) => this.#leaveBehind(run))
-    this.#progress = new ProgressWriter(driver, clock)
     this.#watch = new Watch({
       driver,
       clock,
@@ -125,26 +117,26 @@ export class Engine implements Runner, RunHost {
       meter,
       options,
       leases: this.#leases,
-      running: this.#running,
+      running: this.#runs.running,
       open: () => this.#reports.open,
-      lost: (held, expired) => this.#lost(held, expired),
-      cancel: (id) => this.#cancel(id),
-      moved: (run) => this.#moved(run),
+      lost: (held, expired) => this.#runs.lost(held, expired),
+      cancel: (id) => this.#runs.cancel(id),
+      moved: (run) => this.#runs.moved(run),
       tick: (now) => this.#giveBackStale(now),
     })
     this.#calls = new Calls(driver, clock, log, {
       onWork: (queue) => this.#called(this.#lanes.get(queue)),
-      onCancel: (id) => this.#cancel(id),
+      onCancel: (id) => this.#runs.cancel(id),
       onGap: () => this.#lanes.all.forEach((lane) => this.#called(lane)),
     })
-    meter.gauge('forge_jobs_running', 'Handlers at work in this process', () => this.#running.size)
+    meter.gauge('forge_jobs_running', 'Handlers at work in this process', () => this.#runs.running.size)
     meter.gauge('forge_jobs_stock', 'Jobs that this process has claimed and not started', () => this.#lanes.stock)
   }
 
   get status(): RunnerStatus {
     return {
       state: this.#state === 'manual' ? 'new' : this.#state,
-      running: this.#running.size,
+      running: this.#runs.running.size,
       stock: this.#lanes.stock,
       unreported: this.#reports.open,
       failing: this.#exchange.failing,
@@ -170,102 +162,10 @@ export class Engine implements Runner, RunHost {
 
   async runUntilIdle(): Promise<number> {
     if (this.#state === 'new') this.#state = 'manual'
-    const before = this.#runs
+    const before = this.#runs.count
     this.#nextPass()
     await this.#untilQuiet(() => this.#feed(true))
-    return this.#runs - before
-  }
-
-  // --- runs
-
-  succeeded(run: Run, output: unknown): void {
-    if (!run.over) this.#end(run, (now) => success(run, output, now))
-  }
-
-  failed(run: Run, error: unknown): void {
-    if (run.over) return
-    this.#end(run, (now) => failure(run, error, now))
-  }
-
-  progressed(run: Run): void {
-    this.#progress.progressed(run)
-  }
-
-  #end(run: Run, report: (now: number) => Report): void {
-    run.over = true
-    const now = this.#clock.monotonic()
-    this.#running.delete(run)
-    const { lane } = run
-    lane.running--
-    lane.measured(now - run.startedAt)
-    // What it held of a limit can go to the next.
-    if (lane.limited && lane.dry) lane.wake()
-    this.#runs++
-    if (run.newProgress !== undefined) this.#progress.forget(run)
-    if (run.moving) this.#parked.set(run, () => report(now))
-    else {
-      this.#leases.release(run.held)
-      this.#reports.add(report(now))
-    }
-    if (!this.#pumping) this.#pump()
-  }
-
-  #moved(run: Run): void {
-    const report = this.#parked.get(run)
-    if (report === undefined) return
-    this.#parked.delete(run)
-    this.#leases.release(run.held)
-    this.#reports.add(report())
-    this.#feed(false)
-  }
-
-  #begin(lane: Lane, job: ClaimedJob, held: Held): void {
-    const kind = this.#kinds.get(job.kind)
-    const now = this.#clock.monotonic()
-    // After a handler that blocked the event loop, no timer has had a chance to tell.
-    if (now >= held.until) {
-      for (const lost of this.#leases.expired(now)) this.#lost(lost, true)
-      this.#reports.add(released(job.id, held.id))
-      return
-    }
-    if (kind === undefined || this.#unwanted.delete(job.id)) {
-      this.#leases.release(held)
-      const { id } = job
-      this.#reports.add(
-        kind === undefined
-          ? released(id, held.id)
-          : { finished: { id, lease: held.id, as: 'cancelled' }, run: undefined, ending: undefined },
-      )
-      return
-    }
-    const run = new Run(
-      this,
-      job,
-      kind,
-      lane,
-      held,
-      now,
-      job.timeoutMs ?? kind.job.timeoutMs ?? this.#options.timeoutMs,
-    )
-    this.#running.add(run)
-    lane.running++
-    this.#deadlines.watch(run)
-    this.#meter.started(run)
-    run.begin()
-  }
-
-  /** Its handler does not end although its signal was aborted. Its place is needed. */
-  #leaveBehind(run: Run): void {
-    run.log.error(
-      { afterMs: Math.round(this.#clock.monotonic() - run.startedAt) },
-      'a handler ignores its signal and was left behind',
-    )
-    this.failed(run, new JobAborted('timeout'))
-  }
-
-  #cancel(id: JobId): void {
-    for (const run of [...this.#running]) if (run.job.id === id) return run.abort('cancelled')
-    if (this.#lanes.has(id)) this.#unwanted.add(id)
+    return this.#runs.count - before
   }
 
   // --- the turn
@@ -284,7 +184,7 @@ export class Engine implements Runner, RunHost {
       }
       this.#turn++
       const taken = lane.take()
-      if (taken !== undefined) this.#begin(lane, taken.job, taken.held)
+      if (taken !== undefined) this.#runs.begin(lane, taken.job, taken.held)
     }
     this.#pumping = false
     this.#feed(false)
@@ -296,7 +196,7 @@ export class Engine implements Runner, RunHost {
   }
 
   #free(): number {
-    return this.#options.concurrency - this.#running.size - this.#local.reserved
+    return this.#options.concurrency - this.#runs.running.size - this.#local.reserved
   }
 
   /** Sends claims and reports. `due`: what has waited for company goes now. */
@@ -305,7 +205,7 @@ export class Engine implements Runner, RunHost {
     if (state === 'new' || state === 'stopped') return
     const now = due || state === 'manual'
     if (state !== 'draining') {
-      const alone = this.#reports.waiting === 0 || this.#running.size === 0
+      const alone = this.#reports.waiting === 0 || this.#runs.running.size === 0
       for (const lane of this.#lanes.all) {
         if (!this.#exchange.ready) break
         const want = lane.want(this.#free(), now)
@@ -315,12 +215,12 @@ export class Engine implements Runner, RunHost {
     }
     const { waiting } = this.#reports
     if (waiting > 0) {
-      const idle = this.#running.size === 0 && this.#lanes.stock === 0
+      const idle = this.#runs.running.size === 0 && this.#lanes.stock === 0
       if (now || idle || waiting >= flushAt || this.#reports.suspicious) {
         if (this.#exchange.ready) this.#exchange.send(this.#lanes.all[0]!, 0)
       } else this.#flush ??= this.#clock.after(flushMs, () => this.#flushDue())
     }
-    if (this.#quiet !== undefined) this.#checkQuiet()
+    if (this.#waiting.length > 0) this.#checkQuiet()
   }
 
   #flushDue(): void {
@@ -344,27 +244,10 @@ export class Engine implements Runner, RunHost {
     this.#feed(true)
   }
 
-  // --- leases
-
-  #lost(held: Held, expired: boolean): void {
-    let jobs = 0
-    for (const { id } of this.#lanes.drop(held)) {
-      jobs++
-      // Honoured where the store is not as sure as we are that it is lost.
-      if (expired) this.#reports.add(released(id, held.id))
-    }
-    for (const run of [...this.#running]) {
-      if (run.held !== held) continue
-      jobs++
-      run.abort('lease_lost')
-    }
-    if (jobs > 0) this.log.warn({ jobs, expired }, 'a lease was lost: its jobs may run elsewhere')
-  }
-
   #giveBackStale(now: number): void {
     if (this.#state !== 'running' || this.#free() > 0) return
     let oldest = now
-    for (const { startedAt } of this.#running) oldest = Math.min(oldest, startedAt)
+    for (const { startedAt } of this.#runs.running) oldest = Math.min(oldest, startedAt)
     for (const lane of this.#lanes.all) {
       if (lane.stock === 0) continue
       const stale = lane.giveBack(now - staleMs)
@@ -394,16 +277,15 @@ export class Engine implements Runner, RunHost {
     this.#hurry.abort()
     await this.drain()
     if (this.#state === 'stopped') return
-    if (this.#running.size > 0) {
-      this.log.warn({ jobs: this.#running.size }, 'jobs did not end in time and are handed back')
-      for (const run of [...this.#running]) run.abort('shutdown')
+    if (this.#runs.running.size > 0) {
+      this.log.warn({ jobs: this.#runs.running.size }, 'jobs did not end in time and are handed back')
+      this.#runs.abortAll()
     }
-    if (this.#running.size + this.#reports.open > 0) await this.#within(lastMs)
-    for (const run of [...this.#running]) this.failed(run, new JobAborted('shutdown'))
+    if (this.#runs.running.size + this.#reports.open > 0) await this.#within(lastMs)
+    this.#runs.abandonAll()
     if (this.#reports.open > 0) await this.#within(lastMs)
     this.#state = 'stopped'
     this.#watch.stop()
-    this.#deadlines.stop()
     this.#exchange.stop()
     this.#flush?.cancel()
     const left = Promise.all([this.#calls.stop(), this.#jobs.driver.leave(this.worker)]).catch((error: unknown) => {
@@ -416,44 +298,38 @@ export class Engine implements Runner, RunHost {
   async #within(ms: number, signal?: AbortSignal): Promise<void> {
     const quiet = this.#untilQuiet(() => this.#feed(true))
     await bounded(this.#clock, quiet, ms, signal)
-    this.#quiet = undefined
   }
 
   #untilQuiet(go: () => void): Promise<void> {
-    return new Promise((resolve, reject) => {
-      this.#quiet = { resolve, reject }
-      go()
-    })
+    const quiet = Promise.withResolvers<void>()
+    this.#waiting.push(quiet)
+    go()
+    return quiet.promise
   }
 
   /** Whoever waits for idleness hears of a failure; a runner that was started goes on. */
   #giveUp(error: unknown): boolean {
-    const waiting = this.#quiet
-    if (this.#state !== 'manual' || waiting === undefined) return false
-    this.#quiet = undefined
-    waiting.reject(error)
+    if (this.#state !== 'manual' || this.#waiting.length === 0) return false
+    for (const { reject } of this.#waiting.splice(0)) reject(error)
     return true
   }
 
   #nextPass(): void {
-    this.#passRuns = this.#runs
+    this.#passRuns = this.#runs.count
     for (const lane of this.#lanes.all) lane.wake()
   }
 
   #checkQuiet(): void {
-    if (this.#running.size + this.#local.reserved + this.#exchange.open + this.#reports.open + this.#parked.size > 0)
-      return
+    if (this.#runs.open + this.#local.reserved + this.#exchange.open + this.#reports.open > 0) return
     if (this.#lanes.stock > 0) return
     if (this.#state !== 'draining') {
       if (this.#lanes.all.some((lane) => !lane.dry)) return
-      if (this.#runs > this.#passRuns) {
+      if (this.#runs.count > this.#passRuns) {
         // They may have added more, also to queues that were empty before.
         this.#nextPass()
         return this.#feed(true)
       }
     }
-    const quiet = this.#quiet
-    this.#quiet = undefined
-    quiet?.resolve()
+    for (const { resolve } of this.#waiting.splice(0)) resolve()
   }
 }
