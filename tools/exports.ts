@@ -17,6 +17,7 @@ const doors: Readonly<Record<string, string>> = {
   'testing/index.ts': './testing',
   'testing/contracts.ts': './testing/contracts',
   'testing/redis-server.ts': './testing/redis-server',
+  'testing/s3-server.ts': './testing/s3-server',
   'testing/setup.ts': './testing/setup',
   'testing/tcp-proxy.ts': './testing/tcp-proxy',
   'primitives/db/drizzle.ts': './db/drizzle',

@@ -12,6 +12,9 @@ export interface S3Server extends AsyncDisposable {
   readonly endpoint: string
   readonly region: string
   readonly credentials: { readonly accessKeyId: string; readonly secretAccessKey: string }
+  readonly pathStyle: true
+  /** A bucket that pages of `origin` may use. */
+  createBucket(name: string, origin?: string): Promise<void>
 }
 
 const binaries = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'ceph', 'ceph-authtool', 'monmaptool']
@@ -71,10 +74,32 @@ export async function startS3(): Promise<S3Server> {
     await run('radosgw-admin', [...conf, '-n', 'client.rgw', ...user, ...keys], limits)
     const endpoint = `http://127.0.0.1:${port}`
     await answering(endpoint, gateway, dir)
-    return { endpoint, region: 'us-east-1', credentials, [Symbol.asyncDispose]: stop }
+    const place = { endpoint, region: 'us-east-1', credentials }
+    const createBucket = (name: string, origin?: string): Promise<void> => makeBucket(place, name, origin)
+    return { ...place, pathStyle: true, createBucket, [Symbol.asyncDispose]: stop }
   } catch (error) {
     await stop()
     throw error
+  }
+}
+
+type Place = Pick<S3Server, 'endpoint' | 'region' | 'credentials'>
+
+async function makeBucket(place: Place, name: string, origin: string | undefined): Promise<void> {
+  const { CreateBucketCommand, PutBucketCorsCommand, S3Client } = await import('@aws-sdk/client-s3')
+  const client = new S3Client({ ...place, forcePathStyle: true })
+  try {
+    await client.send(new CreateBucketCommand({ Bucket: name }))
+    if (origin === undefined) return
+    const rule = {
+      AllowedOrigins: [origin],
+      AllowedMethods: ['GET', 'PUT', 'POST'],
+      AllowedHeaders: ['*'],
+      ExposeHeaders: ['ETag'],
+    }
+    await client.send(new PutBucketCorsCommand({ Bucket: name, CORSConfiguration: { CORSRules: [rule] } }))
+  } finally {
+    client.destroy()
   }
 }
 

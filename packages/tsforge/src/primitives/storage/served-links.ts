@@ -40,7 +40,8 @@ export function createServedLinks({ secrets, clock, origin }: ServedLinksParts):
   return {
     put: async (wanted) => {
       const { token, expiresAt } = sign({ method: 'PUT', ...wanted })
-      return { method: 'PUT', url: `${url}?link=${token}`, headers: { 'content-type': wanted.contentType }, expiresAt }
+      const headers = { 'content-type': wanted.contentType, ...(wanted.createOnly && { 'if-none-match': '*' }) }
+      return { method: 'PUT', url: `${url}?link=${token}`, headers, expiresAt }
     },
     post: async (wanted) => {
       const { token, expiresAt } = sign({ method: 'POST', ...wanted })

@@ -1,4 +1,4 @@
-import { CreateBucketCommand, ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
+import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hasS3, startS3 } from '../../../testing/s3-server.ts'
 import type { S3Server } from '../../../testing/s3-server.ts'
@@ -12,7 +12,7 @@ describe.runIf(hasS3)('storage on S3', () => {
     server = await startS3()
     const { endpoint, region, credentials } = server
     client = new S3Client({ endpoint, region, credentials, forcePathStyle: true })
-    await client.send(new CreateBucketCommand({ Bucket: 'contract' }))
+    await server.createBucket('contract')
   })
   afterAll(async () => {
     client.destroy()
@@ -21,7 +21,7 @@ describe.runIf(hasS3)('storage on S3', () => {
 
   storageContract({
     name: 's3',
-    create: () => s3({ ...server, bucket: 'contract', pathStyle: true, partBytes: 5 * 2 ** 20 }),
+    create: () => s3({ ...server, bucket: 'contract', partBytes: 5 * 2 ** 20 }),
   })
 
   it('has no upload left half done by all of this', async () => {
