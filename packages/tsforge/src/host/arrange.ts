@@ -3,6 +3,7 @@ import { inOrder } from '../kernel/lifecycle.ts'
 import type { Plugin } from '../kernel/plugin.ts'
 import type { Ports } from '../kernel/plugin.ts'
 import { jobsPort } from '../primitives/jobs/jobs.ts'
+import { schedulesPort } from '../primitives/jobs/scheduler/schedules.ts'
 import { hostErrors } from './errors.ts'
 
 /**
@@ -50,9 +51,13 @@ export async function arrange(listed: readonly Feature[]): Promise<readonly Feat
   )
 }
 
-/** Whoever has jobs needs somebody to run them, though not to start before it. */
+/** Whoever has jobs or schedules needs somebody to see to them, though not to start before it. */
 function needsOf({ needs = {}, jobs, schedules }: Feature): Ports {
-  return jobs === undefined && schedules === undefined ? needs : { ...needs, '': jobsPort }
+  return {
+    ...needs,
+    ...(jobs !== undefined && { 'its jobs': jobsPort }),
+    ...(schedules !== undefined && { 'its schedules': schedulesPort }),
+  }
 }
 
 function assertPlugin(value: unknown, index: number): asserts value is Feature {

@@ -43,8 +43,8 @@ export function featuresOf({ features, jobs, schedules }: AppConfig): readonly F
   const own = defineFeature({
     name: 'app',
     setup: () => {},
-    jobs: () => jobs ?? [],
-    schedules: () => schedules ?? [],
+    ...(jobs !== undefined && { jobs: () => jobs }),
+    ...(schedules !== undefined && { schedules: () => schedules }),
   })
   return [...features, own]
 }
