@@ -1,0 +1,79 @@
+/**
+ * One process that runs jobs and writes what they do to a ledger in the same database. It tells its parent how runs end
+ * that are not simply done, ends at SIGTERM as an app does, and at nothing else.
+ */
+import { subscribe } from 'node:diagnostics_channel'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createDb } from 'tsforge/db'
+import { postgres as database } from 'tsforge/db/postgres'
+import { createJobs, createRunner, defineJob, handle } from 'tsforge/jobs'
+import type { Job, JobFinished, RunnerOptions } from 'tsforge/jobs'
+import { postgres } from 'tsforge/jobs/postgres'
+
+export interface Effect {
+  readonly n: number
+  /** Of a run. */
+  readonly tookMs: number
+  /** Whether it heeds its signal; default it does. */
+  readonly deaf?: boolean
+}
+
+/** Told to the parent. */
+export type Told =
+  | { readonly ready: true }
+  | { readonly began: number }
+  | { readonly ended: number; readonly as: JobFinished['outcome'] }
+
+const few = { maxAttempts: 1000, backoff: { baseMs: 1, capMs: 50 } }
+/** Writes that it has run, then takes its time. */
+export const effect: Job<Effect> = defineJob<Effect>({ kind: 'chaos.effect', ...few })
+/** The same where keys take turns. */
+export const turn: Job<Effect> = defineJob<Effect>({ kind: 'chaos.turn', queue: 'turns', ...few })
+
+export const ledger = `
+  create table effects (
+    n integer not null, key text, worker integer not null, attempt integer not null,
+    began timestamptz not null default clock_timestamp(), ended timestamptz
+  );
+  create index on effects (n);
+  create table orders (n integer primary key)`
+
+async function main([url, name, options]: readonly [string, string, string]): Promise<void> {
+  const db = createDb(database({ url, max: 6, applicationName: name }))
+  const jobs = createJobs(postgres({ db }))
+  const tell = (told: Told): void => void process.send?.(told)
+  const numbers = new Map<number, number>()
+  subscribe('job.finished', (message) => {
+    const { id, outcome } = message as JobFinished
+    if (outcome !== 'done') tell({ ended: numbers.get(id) ?? -1, as: outcome })
+    numbers.delete(id)
+  })
+  const handlers = [effect, turn].map((job) =>
+    handle(job, async ({ payload: { n, tookMs, deaf }, job: { id, key }, attempt, signal }) => {
+      numbers.set(id, n)
+      const place = await db.query<{ ctid: string }>(
+        'insert into effects (n, key, worker, attempt) values ($1, $2, $3, $4) returning ctid::text',
+        [n, key, process.pid, attempt],
+      )
+      tell({ began: n })
+      await sleep(tookMs, undefined, deaf === true ? {} : { signal })
+      if (job === turn)
+        await db.query('update effects set ended = clock_timestamp() where ctid = $1::tid', [place.rows[0]!.ctid])
+      return process.pid
+    }),
+  )
+  const runner = createRunner({ jobs, handlers, options: JSON.parse(options) as RunnerOptions })
+  process.once('SIGTERM', () => {
+    void (async () => {
+      await runner.drain()
+      await runner.stop()
+      await db.close()
+      process.exit(0)
+    })()
+  })
+  process.once('disconnect', () => process.exit(1))
+  runner.start()
+  tell({ ready: true })
+}
+
+if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2) as [string, string, string])
