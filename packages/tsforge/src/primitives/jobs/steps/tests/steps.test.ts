@@ -321,7 +321,7 @@ describe.each(stores)('steps in %s', (_name, create) => {
       await lab.pass(1000)
       await start()
       await lab.settle(
-        of(async ({ step }) => void note(String(await step.waitForEvent('x', { event: 'e', timeoutMs: 0 })))),
+        of(async ({ step }) => void note(typeof (await step.waitForEvent('x', { event: 'e', timeoutMs: 0 })))),
       )
       await start()
       await lab.settle(
