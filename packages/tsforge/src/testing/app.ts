@@ -12,8 +12,11 @@ import type { CallOptions, Client } from './client.ts'
 import { createFakeClock } from './clock.ts'
 import type { FakeClock } from './clock.ts'
 import { dbPort } from '../primitives/db/index.ts'
+import { jobsPort } from '../primitives/jobs/index.ts'
 import { noStorage, openStorage } from './db.ts'
 import type { Storage } from './db.ts'
+import { testJobs } from './jobs.ts'
+import type { TestJobs } from './jobs.ts'
 
 export interface TestAppInput {
   /** The app's own config, or only features. */
@@ -43,6 +46,8 @@ export interface TestApp extends App {
   /** Lines that the app has logged. */
   readonly logged: readonly Readonly<Record<string, unknown>>[]
   readonly databaseUrl: string | undefined
+  /** Jobs that wait to be drained or looked at. Throws when no part of the app has jobs. */
+  readonly jobs: TestJobs
   /** The caller with this access token, or this user in another tenant and alike. */
   as(who: string | { readonly tokens: { readonly access_token: string } }, options?: CallOptions): Client
   /** Registers somebody new (feature `accounts`). */
@@ -78,8 +83,10 @@ export async function createTestApp(input: TestAppInput): Promise<TestApp> {
       env: { ...env, ...storage.env },
     })
     const app = await fromPlan(plan, { clock, sink: collector(logged) })
+    const jobs = parts.some(({ provides }) => provides?.name === jobsPort.name) ? testJobs(app) : undefined
     await app.open()
-    return assemble(app, clock, logged, storage)
+    await jobs?.opened()
+    return assemble(app, clock, logged, storage, jobs)
   } catch (error) {
     await storage[Symbol.asyncDispose]()
     throw error
@@ -97,7 +104,13 @@ const fastHashing: Env = {
 /** All callers of a test come from one address, within a moment; tests of limits turn this back on. */
 const unlimited: Env = { FORGE_RATELIMIT_ENFORCED: 'false' }
 
-function assemble(app: App, clock: FakeClock, logged: readonly Record<string, unknown>[], storage: Storage): TestApp {
+function assemble(
+  app: App,
+  clock: FakeClock,
+  logged: readonly Record<string, unknown>[],
+  storage: Storage,
+  jobs: TestJobs | undefined,
+): TestApp {
   const client = createClient(app)
   const enter = async (verb: string, values: { email: string; password: string; name?: string }): Promise<TestUser> => {
     const { status, body } = await client.post<{ user: { id: string }; tokens: TestUser['tokens'] }>(
@@ -118,6 +131,9 @@ function assemble(app: App, clock: FakeClock, logged: readonly Record<string, un
     client,
     logged,
     databaseUrl: storage.url,
+    get jobs(): TestJobs {
+      return jobs ?? testJobs(app)
+    },
     as: (who: string | { readonly tokens: { readonly access_token: string } }, options: CallOptions = {}) =>
       createClient(app, { ...options, token: typeof who === 'string' ? who : who.tokens.access_token }),
     register: ({
