@@ -364,6 +364,54 @@ describe('a lease', () => {
     expect(await it.jobs.get(id!)).toMatchObject({ state: 'done', attempt: 2 })
   })
 
+  it('that the store no longer knows aborts its jobs at the next heartbeat', async () => {
+    await using it = lab((driver) =>
+      altered(driver, () => ({ heartbeat: () => Promise.resolve({ leases: [], cancelled: [] }) })),
+    )
+    let reason: unknown
+    it.runner(
+      [handle(work, async ({ signal }) => ((reason = await aborted(signal)), Promise.reject(new Error('x'))))],
+      {
+        leaseMs: 30_000,
+      },
+    ).start()
+    await it.jobs.enqueue(work, 1)
+    await it.clock.advance(9000)
+    expect(reason).toBeUndefined()
+    await it.clock.advance(1100)
+    expect(reason).toMatchObject({ reason: 'lease_lost' })
+  })
+
+  it('that ran out while a handler blocked the event loop starts no further job', async () => {
+    await using it = lab()
+    let blockedMs = 0
+    const clock = { ...it.clock, monotonic: () => it.clock.monotonic() + blockedMs }
+    const ran: number[] = []
+    const runner = it.runner(
+      [
+        handle(work, ({ payload }) => {
+          ran.push(payload)
+          if (payload === 100) blockedMs += 60_000
+        }),
+      ],
+      { concurrency: 1, leaseMs: 30_000, worker: 'blocked' },
+      { clock },
+    )
+    await it.jobs.enqueueMany(
+      work,
+      Array.from({ length: 300 }, (_, payload) => ({ payload })),
+    )
+    const returned: number[] = []
+    const { step } = it.driver
+    it.driver.step = (request) => {
+      for (const { as, id } of request.finished) if (as === 'released') returned.push(id)
+      return step.call(it.driver, request)
+    }
+    await runner.runUntilIdle()
+    expect(returned.length).toBeGreaterThan(0)
+    expect([...ran].sort((a, b) => a - b)).toEqual(Array.from({ length: 300 }, (_, n) => n))
+  })
+
   it('is left by a job that runs long, so that its batch is not held by it', async () => {
     const isolated: number[] = []
     await using it = lab((driver) =>
