@@ -36,8 +36,10 @@ for (const [kind, there, open] of kinds) {
       storage = store.storage.scope(`${crypto.randomUUID()}/`)
     })
 
-    const put = async (url: string, body: string, headers: Record<string, string>, method = 'PUT'): Promise<number> =>
-      (await fetch(store.at(url), { method, body, headers })).status
+    const put = async (url: string, body: string, headers: Record<string, string>, method = 'PUT'): Promise<number> => {
+      const init: RequestInit = { method, body, headers }
+      return (await fetch(store.at(url), init)).status
+    }
     const post = async (
       { url, fields }: UploadForm,
       file: string,
@@ -192,12 +194,12 @@ for (const [kind, there, open] of kinds) {
       /** What the page sees: a status, or that the browser refused. */
       const sent = (url: string, method: string, headers: Record<string, string>, body: string): Promise<string> =>
         page.evaluate(
-          ([target, verb, own, text]) =>
-            fetch(target, { method: verb, headers: own, body: text }).then(
+          ([target, init]) =>
+            fetch(target, init).then(
               async (answer) => `${answer.ok} ${answer.headers.get('etag') !== null}`,
               (error: Error) => error.name,
             ),
-          [store.at(url), method, headers, body] as const,
+          [store.at(url), { method, headers, body }] as const,
         )
 
       it('a PUT stores', async () => {

@@ -1,0 +1,6 @@
+export { uploadsErrors } from './errors.ts'
+export type { UploadsErrorCode } from './errors.ts'
+export { uploads } from './plugin.ts'
+export type { UploadsInput } from './plugin.ts'
+export { UploadRefusal, uploadsPort } from './uploads.ts'
+export type { NewUpload, Upload, UploadedFile, UploadKind, Uploads, UploadState } from './uploads.ts'
