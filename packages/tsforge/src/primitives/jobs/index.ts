@@ -11,7 +11,7 @@ export type { BulkJob, EnqueueOptions, JobPage, Jobs, LocalRunner } from './jobs
 export { jobs } from './plugin.ts'
 export type { JobsFeature, RunningJobs } from './plugin.ts'
 export { createRunner } from './runner/create-runner.ts'
-export type { Runner, RunnerStatus } from './runner/create-runner.ts'
+export type { Runner, RunnerStatus } from './runner/runner.ts'
 export { Discard, handle, JobAborted, RetryAfter, Snooze } from './runner/handler.ts'
 export type { AbortReason, Handler, JobCall, JobHandler, RunningJob } from './runner/handler.ts'
 export type { RunnerOptions, RunnerQueue, RunnerSettings } from './runner/settings.ts'

@@ -6,7 +6,7 @@ import type { Jobs } from './jobs.ts'
 import { parseQueue } from './options.ts'
 import type { JobsOptions } from './options.ts'
 import { createRunner } from './runner/create-runner.ts'
-import type { Runner } from './runner/create-runner.ts'
+import type { Runner } from './runner/runner.ts'
 import type { JobHandler } from './runner/handler.ts'
 
 export interface WorkerParts {

@@ -1,7 +1,11 @@
 import { system } from '../../../kernel/context.ts'
 import type { Actor, RequestContext, TraceContext } from '../../../kernel/context.ts'
 import type { ClaimedJob, JobMeta } from '../driver.ts'
-import type { Run } from './run.ts'
+
+interface Run {
+  readonly job: ClaimedJob
+  readonly signal: AbortSignal
+}
 
 /** The unit of work of one run: who added the job acts in it, in the job's tenant. Cheap to make: most of it is read by few. */
 export class JobContext implements RequestContext {

@@ -1,9 +1,8 @@
 import type { Clock } from '../../../kernel/clock.ts'
 import type { HistogramSeries, Metrics } from '../../../kernel/metrics.ts'
-import type { JobState, QueueStats, Rescued } from '../driver.ts'
+import type { ClaimedJob, JobState, QueueStats, Rescued } from '../driver.ts'
 import { jobFinished, jobRescued, jobStarted } from '../events.ts'
 import type { JobFinished } from '../events.ts'
-import type { Run } from './run.ts'
 
 type Outcome = JobFinished['outcome']
 const outcomes: readonly Outcome[] = ['done', 'retried', 'snoozed', 'dead', 'cancelled', 'released', 'late']
@@ -13,6 +12,11 @@ export interface KindMeter {
   readonly counts: Record<Outcome, number>
   readonly wait: HistogramSeries | undefined
   readonly run: HistogramSeries | undefined
+}
+
+interface Run {
+  readonly job: ClaimedJob
+  readonly kind: { readonly meter: KindMeter }
 }
 
 /** A run's end as it is told once it is stored. */

@@ -5,7 +5,7 @@ import type { JobsDriver } from '../../driver.ts'
 import { memory } from '../../drivers/memory.ts'
 import type { Jobs } from '../../jobs.ts'
 import { createRunner } from '../create-runner.ts'
-import type { Runner } from '../create-runner.ts'
+import type { Runner } from '../runner.ts'
 import type { JobHandler } from '../handler.ts'
 import type { RunnerOptions, RunnerSettings } from '../settings.ts'
 
