@@ -1,6 +1,7 @@
 import { defineConfig } from 'tsforge'
 import { accounts } from 'tsforge/accounts'
 import { idempotency } from 'tsforge/idempotency'
+import { jobs, jobsApi } from 'tsforge/jobs'
 import { quota } from 'tsforge/quota'
 import { ratelimit } from 'tsforge/ratelimit'
 import { tenants } from 'tsforge/tenants'
@@ -15,6 +16,8 @@ export default defineConfig({
     ratelimit(),
     quota({ plans: [free, pro], defaultPlan: 'free', routes: { createNote: 'notes.created' } }),
     idempotency(),
+    jobs(),
+    jobsApi(),
     notes(),
   ],
 })

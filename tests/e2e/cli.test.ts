@@ -44,6 +44,7 @@ describe('forge', () => {
       'migrations',
       'drift',
       'keys',
+      'jobs',
     ])
   })
 

@@ -1,6 +1,8 @@
 import { expect } from 'vitest'
 import { createTestApp } from 'tsforge/testing'
 import type { CallOptions, Client, Reply, TestApp, TestUser } from 'tsforge/testing'
+import { jobsPort } from 'tsforge/jobs'
+import { purgeNotes } from '../../apps/reference/features/notes/note.jobs.ts'
 import config from '../../apps/reference/forge.config.ts'
 
 /** The reference app as everybody gets it; the local peer is a proxy, so that each request can come from elsewhere. */
@@ -80,6 +82,13 @@ export const team = (owner: Client): Promise<string> => made(owner, '/api/v1/ten
 export const note = (owner: Client): Promise<string> =>
   made(owner, '/api/v1/notes', { title: `Note ${++count}`, body: 'text' })
 let count = 0
+/** A job of the owner's own tenant that waits. */
+async function job(owner: TestUser, app: TestApp): Promise<string> {
+  const { body } = await owner.get<{ items: readonly { id: string; kind: string }[] }>('/api/v1/tenants')
+  const tenantId = body.data.items.find(({ kind }) => kind === 'personal')!.id
+  const { id } = await app.get(jobsPort).enqueue(purgeNotes, { keepDays: 1 }, { tenantId, delayMs: 3_600_000 })
+  return String(id)
+}
 
 async function teamWithMember(owner: TestUser, app: TestApp): Promise<{ id: string; user_id: string }> {
   const id = await team(owner)
@@ -137,6 +146,13 @@ export const samples: Readonly<Record<string, Prepare>> = {
   listQuotaHistory: () => ({ status: 200 }),
   getQuotaPlan: () => ({ status: 200 }),
   chooseQuotaPlan: () => ({ status: 200, body: { plan: 'free' } }),
+  listJobs: () => ({ status: 200 }),
+  getJobStats: () => ({ status: 200 }),
+  previewJobRedrive: () => ({ status: 200 }),
+  redriveJobs: () => ({ status: 200, body: { kind: 'notes.purge' } }),
+  getJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
+  retryJob: async (owner, app) => ({ status: 204, params: { id: await job(owner, app) } }),
+  cancelJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
   listNotes: async (owner) => (await note(owner), { status: 200 }),
   countNotes: async (owner) => (await note(owner), { status: 200 }),
   createNote: () => ({ status: 201, body: { title: `Title ${++count}`, body: 'text' } }),

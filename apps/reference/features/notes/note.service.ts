@@ -24,6 +24,7 @@ export function createNoteService({ cache, db, idempotency, clock, log, secrets 
   const repository = createRepository(notes, db, { clock })
   const counts = cache.namespace<NoteCounts>('notes.counts', { perTenant: true, ttl: '1m', stale: '10s' })
   return {
+    clock,
     db,
     idempotency,
     repository,

@@ -4,6 +4,7 @@ import { cachePort } from 'tsforge/cache'
 import { dbPort } from 'tsforge/db'
 import { idempotencyPort } from 'tsforge/idempotency'
 import { noteErrors } from './note.errors.ts'
+import { noteJobs, purgeNightly } from './note.jobs.ts'
 import { createNoteService } from './note.service.ts'
 import { noteRoutes } from './note.routes.ts'
 
@@ -20,5 +21,7 @@ export function notes(): Feature {
     },
     setup: createNoteService,
     routes: noteRoutes,
+    jobs: noteJobs,
+    schedules: () => [purgeNightly],
   })
 }

@@ -2,6 +2,7 @@ import { createTestApp } from 'tsforge/testing'
 import type { Client, TestApp } from 'tsforge/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import config from '../../forge.config.ts'
+import { purgeNotes } from './note.jobs.ts'
 
 interface Note {
   readonly id: string
@@ -121,6 +122,21 @@ describe('notes', () => {
     })
     await ada.delete(`/api/v1/notes/${id}`)
     await write(ada, 'SHOPPING')
+  })
+
+  it('are removed for good a month after they were deleted, by night', async () => {
+    const ada = await app.register()
+    const [{ id }, kept] = [await write(ada, 'old'), await write(ada, 'kept')]
+    await ada.delete(`/api/v1/notes/${id}`)
+    const ids = async () => (await app.db.query<{ id: string }>('select id from notes')).rows.map((row) => row.id)
+    // The wall clock alone: a month of sweeps is no part of this.
+    app.clock.jump(app.clock.now() + 29 * 86_400_000)
+    await app.jobs.drain()
+    expect(await ids()).toHaveLength(2)
+    app.clock.jump(app.clock.now() + 2 * 86_400_000)
+    await app.jobs.drain()
+    expect(await ids()).toEqual([kept.id])
+    await app.jobs.expectEnqueued(purgeNotes, { state: 'done' })
   })
 
   it('are not changed over a change in between', async () => {

@@ -36,8 +36,8 @@ export interface DrainOptions {
 /** The jobs of a test app. Nothing runs until the test says so, and nothing comes due but by the app's clock. */
 export interface TestJobs {
   /**
-   * Runs all that is due, schedules included, and what that adds, until nothing is; gives how many runs there were. `await app.clock.advance(ms)` makes
-   * more come due. Rejects when a handler has failed in another way than by `RetryAfter`, `Snooze` or `Discard`.
+   * Runs all that is due, schedules included, and what that adds, until nothing is; gives how many runs there were. `app.clock.advance(ms)` makes more
+   * come due, and `jump` does without every timer of the app in between. Rejects when a handler has failed in another way than by `RetryAfter`, `Snooze` or `Discard`.
    */
   drain(options?: DrainOptions): Promise<number>
   /** Gives the jobs of this kind that fit, newest first. Rejects when there are none (or not `times`), naming those there are. */

@@ -3,11 +3,13 @@ import { migratorOf } from '../../host/migrations.ts'
 import { fromPlan } from '../../host/create-app.ts'
 import type { Plan } from '../../host/plan.ts'
 import { dbPort } from '../../primitives/db/index.ts'
+import { jobsPort } from '../../primitives/jobs/index.ts'
 import { keysPort } from '../../primitives/keys/index.ts'
 import { redisPort } from '../../primitives/redis/index.ts'
 import { stderrSink } from '../app.ts'
 import { broken, fine } from './finding.ts'
 import type { Finding } from './finding.ts'
+import { examineJobs } from './jobs.ts'
 import { examineRedis } from './redis.ts'
 
 /** PostgreSQL 14 is the oldest release that still gets fixes. */
@@ -53,6 +55,7 @@ async function examineDatabase(app: App, plan: Plan): Promise<readonly Finding[]
       skew(new Date(row.now).getTime()),
       ...pending,
       ...(await signingKeys(app, plan, pending)),
+      ...(await queues(app, plan, pending)),
     ]
   } catch (error) {
     return [broken('database', error)]
@@ -109,9 +112,7 @@ async function pendingMigrations(app: App): Promise<readonly Finding[]> {
 
 async function signingKeys(app: App, plan: Plan, pending: readonly Finding[]): Promise<readonly Finding[]> {
   if (!plan.features.some((feature) => feature.provides?.name === keysPort.name)) return []
-  if (pending.some(({ detail }) => detail.includes('to be applied') || detail.includes('pending'))) {
-    return [fine('keys', 'will be made at the first start')]
-  }
+  if (isPending(pending)) return [fine('keys', 'will be made at the first start')]
   try {
     const list = await app.get(keysPort).list()
     const active = list.find((key) => key.state === 'active')
@@ -123,4 +124,14 @@ async function signingKeys(app: App, plan: Plan, pending: readonly Finding[]): P
   } catch (error) {
     return [broken('keys', error)]
   }
+}
+
+async function queues(app: App, plan: Plan, pending: readonly Finding[]): Promise<readonly Finding[]> {
+  if (!plan.features.some((feature) => feature.provides?.name === jobsPort.name)) return []
+  if (isPending(pending)) return [fine('jobs', 'their tables will be made by the migrations')]
+  return [await examineJobs(app.get(jobsPort), app.db)]
+}
+
+function isPending(migrations: readonly Finding[]): boolean {
+  return migrations.some(({ detail }) => detail.includes('to be applied') || detail.includes('pending'))
 }

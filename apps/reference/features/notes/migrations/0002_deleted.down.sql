@@ -1,0 +1,1 @@
+drop index notes_deleted;
