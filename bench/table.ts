@@ -19,6 +19,18 @@ const subjects: Readonly<Record<string, string>> = {
   'http.start': 'start of the process to its first 200 (less is better)',
   'http.rss': 'resident memory after 250,000 requests (less is better)',
   'db.select': 'select by key through the repository, 16 in parallel',
+  'jobs.drain': 'jobs drained per second, 100,000 waiting',
+  'jobs.drain_20k': 'jobs drained per second, 20,000 waiting',
+  'jobs.drain_history': 'the same with history kept',
+  'jobs.bulk': 'jobs added in bulk per second',
+  'jobs.seq': 'jobs added one by one per second',
+  'jobs.wide': 'jobs added by 32 callers per second',
+  'jobs.idle': 'from adding a job to its handler, median (less is better)',
+  'jobs.idle_apart': 'the same, added by another process (less is better)',
+  'jobs.held': 'jobs drained per second in the eighth round under a held snapshot',
+  'jobs.claim': 'claims per second of 1,000,000 waiting jobs',
+  jobs: 'dead row versions after a drain (less is better)',
+  'jobs.cpu': 'processor time per drained job, client and server (less is better)',
   'db.unit': 'unit of work of 3 statements, 16 in parallel',
 }
 const rivals: Readonly<Record<string, string>> = {
@@ -31,6 +43,13 @@ const rivals: Readonly<Record<string, string>> = {
   nest_set: 'NestJS, comparable set',
   pg_named: '`pg`, named statements',
   pg: '`pg`, statement by statement',
+  graphile_worker: 'graphile-worker, local queue and batches',
+  pg_boss: 'pg-boss, notifications and batches',
+  bullmq_redis: 'BullMQ on Redis without fsync',
+  bullmq_postgres: 'BullMQ on PostgreSQL',
+  first: 'the first round',
+  million: 'of 1,000',
+  dead_rows: 'jobs',
 }
 
 /** The lines between the markers. */
