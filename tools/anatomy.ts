@@ -15,7 +15,10 @@ const exampleCeiling = 10
 const moduleGroups = new Set(['authn'])
 const moduleFolders = new Set(['drivers', 'migrations', 'tests', 'sql', 'assets'])
 /** Folders that one module needs and no other: db's migration engine and repositories, and what its drivers share. */
-const ownFolders: Readonly<Record<string, readonly string[]>> = { db: ['migrate', 'pg', 'repository'] }
+const ownFolders: Readonly<Record<string, readonly string[]>> = {
+  db: ['migrate', 'pg', 'repository'],
+  jobs: ['runner', 'scheduler', 'steps'],
+}
 const bannedName = /(?:^|[-._])(?:utils?|helpers?|common|misc|managers?)(?:[-._]|$)/
 const kebabFile = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*$/
 const notRun = /\b(?:it|test|describe|suite)(?:\.\w+)*\.(?:skip|only|todo)\b|\b(?:xit|xdescribe|xtest|fit|fdescribe)\(/
@@ -92,7 +95,7 @@ function examineModule(base: string, module: string, faults: string[]): void {
     const [first, ...rest] = file.split('/') as [string, ...string[]]
     if (rest.length === 0 && first !== 'README.md' && !first.endsWith('.ts')) fault(`${first} is a stranger`)
     else if (first === 'drivers' && !file.endsWith('.ts')) fault(`${file} is a stranger`)
-    const schema = !first.startsWith('options') && !file.includes('tests/') && file.endsWith('.ts')
+    const schema = !basename(file).startsWith('options') && !file.includes('tests/') && file.endsWith('.ts')
     if (schema && /:\s*OptionsSchema</.test(read(join(folder, file)) ?? ''))
       fault(`${file} declares options: they belong in options.ts`)
   }

@@ -32,7 +32,7 @@ export function checkRoutes(settings: HttpSettings, routes: readonly Route[]): v
     if (route.method === 'GET' && route.idempotency !== undefined && route.idempotency !== 'refused')
       fault('an Idempotency-Key is for writes, not for GET')
     if (route.bodyStream === true && (route.body !== undefined || idempotencyOf(route) !== 'refused'))
-      fault("a body that only its handler reads has no schema, and is refused with an Idempotency-Key")
+      fault('a body that only its handler reads has no schema, and is refused with an Idempotency-Key')
     if (route.cost !== undefined && !(Number.isSafeInteger(route.cost) && route.cost > 0))
       fault('its cost is no whole number from 1')
     if (route.etag === 'version' && !hasVersion(route)) fault('its ETag is the version, which its data does not have')

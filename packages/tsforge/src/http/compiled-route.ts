@@ -108,7 +108,10 @@ export function compileRoute(site: Site, validators: Validators, route: Route, l
     vital: route.vital ?? false,
     params: names.length === 0 ? undefined : text(route.params ?? textParams(names), 'params'),
     query: plain && route.query === undefined ? undefined : text(route.query, 'query'),
-    body: route.method === 'GET' || route.bodyStream === true ? undefined : validators.compile(route.body ?? nothing, 'body', later),
+    body:
+      route.method === 'GET' || route.bodyStream === true
+        ? undefined
+        : validators.compile(route.body ?? nothing, 'body', later),
     takesBody: route.body !== undefined,
     bodyLimit: route.limits?.bodyBytes ?? site.options.bodyLimitBytes,
     mediaType: contentType.split(';')[0]!.trim().toLowerCase(),

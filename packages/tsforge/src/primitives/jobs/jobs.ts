@@ -112,6 +112,4 @@ export interface Jobs {
   close(): Promise<void>
 }
 
-export const jobsPort: Port<Jobs> = port<Jobs>('jobs', () =>
-  import('./plugin.ts').then((module) => module.jobs()),
-)
+export const jobsPort: Port<Jobs> = port<Jobs>('jobs', () => import('./plugin.ts').then((module) => module.jobs()))

@@ -22,7 +22,7 @@ interface MemberRecord {
   readonly error: JobError | null
 }
 
-/** Steps in PostgreSQL; see 0020_steps.up.sql. */
+/** Steps in PostgreSQL; see 0006_steps.up.sql. */
 export class PostgresSteps implements StepStore {
   readonly #db: Db
   readonly #driver: Pick<JobsDriver, 'add'>
