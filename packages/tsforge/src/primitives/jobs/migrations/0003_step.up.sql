@@ -11,19 +11,27 @@ declare
   v_ids bigint[];
   v_cancelled bigint[];
 begin
+  select array_agg(x.id) into v_ids from json_to_recordset(p_other) as x (id bigint, lease bigint) where x.lease = any (p_fence);
+  if v_ids is null then
+    return;
+  end if;
+  -- What waits again must not be listed as running. Leases before jobs, in order: a parent that goes to sleep and its child,
+  -- which wakes it, may be of one lease and end in two statements.
+  update forge_jobs_leases l
+  set jobs = array(select u from unnest(l.jobs) u where u <> all (v_ids))
+  from (
+    select id from forge_jobs_leases where id = any (p_fence) and jobs && v_ids order by id for no key update
+  ) f
+  where l.id = f.id;
   -- Whoever cancels one of these has done so when we look, or finds that it no longer runs.
   perform from forge_jobs j
   where j.id in (select x.id from json_to_recordset(p_other) as x (id bigint, "as" text) where x."as" in ('failed', 'snoozed'))
   order by j.id for no key update;
   -- What is to run again and was cancelled meanwhile does not run again.
-  select array_agg(x.id), array_agg(x.id) filter (where x."as" = 'cancelled'
-    or x."as" in ('failed', 'snoozed', 'released') and exists (select from forge_jobs_cancels c where c.job = x.id))
-  into v_ids, v_cancelled
+  select array_agg(x.id) into v_cancelled
   from json_to_recordset(p_other) as x (id bigint, lease bigint, "as" text)
-  where x.lease = any (p_fence);
-  if v_ids is null then
-    return;
-  end if;
+  where x.lease = any (p_fence) and (x."as" = 'cancelled'
+    or x."as" in ('failed', 'snoozed', 'released') and exists (select from forge_jobs_cancels c where c.job = x.id));
   v_cancelled := coalesce(v_cancelled, '{}');
   with gone as (
     delete from forge_jobs j
@@ -54,10 +62,6 @@ begin
     error = coalesce(x.error, j.error)
   from json_to_recordset(p_other) as x (id bigint, lease bigint, "as" text, delay float8, error json)
   where j.id = x.id and x.lease = any (p_fence) and x.id <> all (v_cancelled) and x."as" in ('failed', 'snoozed');
-  -- What waits again must not be listed as running.
-  update forge_jobs_leases l
-  set jobs = array(select u from unnest(l.jobs) u where u <> all (v_ids))
-  where l.id = any (p_fence) and l.jobs && v_ids;
   perform forge_jobs_ended(v_ids);
 end $$;
 

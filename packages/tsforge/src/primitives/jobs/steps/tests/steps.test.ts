@@ -362,6 +362,8 @@ describe.each(stores)('steps in %s', (_name, create) => {
       const id = await start()
       let runs = 0
       const handler = of(async ({ step }) => {
+        // A signal that comes before the run has read its steps is found there.
+        await step.run('begin', () => 1)
         const waiting = step.waitForEvent('x', { event: 'e' })
         // The wait is stored since the first run, and the second one is not over.
         if (++runs === 2) note(String(await signal(lab.jobs, 'e', 'now')))
