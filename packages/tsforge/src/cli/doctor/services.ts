@@ -6,11 +6,13 @@ import { dbPort } from '../../primitives/db/index.ts'
 import { jobsPort } from '../../primitives/jobs/index.ts'
 import { keysPort } from '../../primitives/keys/index.ts'
 import { redisPort } from '../../primitives/redis/index.ts'
+import { storagePort } from '../../primitives/storage/index.ts'
 import { stderrSink } from '../app.ts'
 import { broken, fine } from './finding.ts'
 import type { Finding } from './finding.ts'
 import { examineJobs } from './jobs.ts'
 import { examineRedis } from './redis.ts'
+import { examineStorage } from './storage.ts'
 
 /** PostgreSQL 14 is the oldest release that still gets fixes. */
 const oldestServer = 14
@@ -34,6 +36,8 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
       ? app.get(redisPort)
       : undefined
     if (redis !== undefined) findings.push(await examineRedis(redis))
+    if (plan.features.some((feature) => feature.provides?.name === storagePort.name))
+      findings.push(await examineStorage(app.get(storagePort)))
   } finally {
     await app.stop().catch(() => undefined)
     await sink.close()
