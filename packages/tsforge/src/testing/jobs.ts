@@ -269,8 +269,9 @@ function covers(actual: unknown, expected: unknown): boolean {
   return Object.entries(expected).every(([name, value]) => covers((actual as Record<string, unknown>)[name], value))
 }
 
-function said({ kind }: Pick<Job, 'kind'>, { times: _, ...expected }: ExpectedJob): string {
-  return `of kind "${kind}"${Object.keys(expected).length === 0 ? '' : ` with ${JSON.stringify(expected)}`}`
+function said({ kind }: Pick<Job, 'kind'>, wanted: ExpectedJob): string {
+  const expected = { ...wanted, times: undefined }
+  return `of kind "${kind}"${JSON.stringify(expected) === '{}' ? '' : ` with ${JSON.stringify(expected)}`}`
 }
 
 function told(jobs: readonly JobRecord[]): string {
