@@ -85,8 +85,10 @@ class PostgresScheduleStore implements ScheduleStore {
   }
 
   async #fireIn(tx: Queryable, plan: Planner, most: number, only?: string): Promise<Firing> {
+    // A process that freezes with the locks in its hands loses them.
     const lock = await tx.query<{ free: boolean; now: Date }>(
-      `select pg_try_advisory_xact_lock(7702, hashtext(current_schema())) as free,
+      `select set_config('idle_in_transaction_session_timeout', '5000', true),
+         pg_try_advisory_xact_lock(7702, hashtext(current_schema())) as free,
          coalesce($1::timestamptz, clock_timestamp()) as now`,
       [this.#now()],
     )

@@ -56,7 +56,13 @@ export async function postgresLab(now: string, room?: Room): Promise<Lab & { rea
     db,
     scheduler(settings) {
       const own = db.url === undefined ? db : db.another()
-      return createScheduler({ driver: narrow(postgres({ db: own }), room), db: own, clock, time: clock, ...settings })
+      return createScheduler({
+        driver: narrow(postgres({ db: own }), room, true),
+        db: own,
+        clock,
+        time: clock,
+        ...settings,
+      })
     },
     ticks: (name) => ticksIn(driver, name),
     [Symbol.asyncDispose]: async () => db[Symbol.asyncDispose](),
@@ -74,16 +80,18 @@ async function ticksIn(driver: JobsDriver, name: string): Promise<string[]> {
   }
 }
 
-function narrow(driver: JobsDriver, room: Room = () => true): JobsDriver {
+function narrow(driver: JobsDriver, room: Room = () => true, isLate = false): JobsDriver {
   return new Proxy(driver, {
     get(target, key) {
       const value: unknown = Reflect.get(target, key, target)
       if (typeof value !== 'function') return value
       if (key !== 'add') return (value as (...given: unknown[]) => unknown).bind(target)
       return async (...[jobs, options]: Parameters<JobsDriver['add']>) => {
-        for (const { tags } of jobs)
-          if (!room(tags?.at(-1)?.slice('schedule:'.length) ?? '')) throw new Error('no room')
-        return target.add(jobs, options)
+        const names = jobs.map(({ tags }) => tags?.at(-1)?.slice('schedule:'.length) ?? '')
+        // Late: after the jobs are there, so that the transaction has to take them back.
+        const added = isLate ? await target.add(jobs, options) : undefined
+        if (!names.every(room)) throw new Error('no room')
+        return added ?? target.add(jobs, options)
       }
     },
   })
