@@ -30,7 +30,7 @@ interface Amounts {
 }
 
 const full: Amounts = {
-  shortRounds: 7,
+  shortRounds: 5,
   drainRounds: 3,
   seq: 60,
   wide: 640,

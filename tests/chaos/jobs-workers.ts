@@ -69,7 +69,7 @@ export async function prepare(db: Db): Promise<Jobs> {
 }
 
 /** Looks until it is so. Databases that are away for a moment are asked again. */
-export async function until(what: string, so: () => boolean | Promise<boolean>, withinMs = 60_000): Promise<void> {
+export async function until(what: string, so: () => boolean | Promise<boolean>, withinMs = 40_000): Promise<void> {
   const end = performance.now() + withinMs
   for (;;) {
     let failed: unknown
