@@ -134,7 +134,7 @@ async function run(settings: Settings): Promise<Claim[]> {
   settings.note(server.version)
   const connection = createRedis({ url: server.url })
   // Its best client, with the timeout of single commands off: seven times as fast as with it.
-  const client = createClient({ url: server.url, commandOptions: { timeout: undefined } })
+  const client = createClient({ url: server.url, commandOptions: { timeout: undefined as never } })
   await client.connect()
   try {
     const shared = await contest(

@@ -31,6 +31,7 @@ export const uploadsErrors: ErrorCatalogue<UploadsErrorCode> = defineErrors({
   'uploads.not_found': {
     status: 404,
     message: { en: 'There is no such upload.', id: 'Unggahan tersebut tidak ada.' },
+    fix: 'Check the id; uploads that are not completed in time are removed.',
   },
   'uploads.not_ready': {
     status: 409,

@@ -48,6 +48,7 @@ export const storageErrors: ErrorCatalogue<StorageErrorCode> = defineErrors({
   'storage.not_found': {
     status: 404,
     message: { en: 'There is no such object.', id: 'Objek tersebut tidak ada.' },
+    fix: 'Check the key; it may have been deleted.',
   },
   'storage.not_modified': {
     status: 412,
