@@ -5,6 +5,8 @@ import { jobs, jobsApi } from 'tsforge/jobs'
 import { quota } from 'tsforge/quota'
 import { ratelimit } from 'tsforge/ratelimit'
 import { tenants } from 'tsforge/tenants'
+import { uploads } from 'tsforge/uploads'
+import { avatar } from './features/avatar/avatar.feature.ts'
 import { notes } from './features/notes/notes.feature.ts'
 import { free, pro } from './plans.ts'
 
@@ -18,6 +20,8 @@ export default defineConfig({
     idempotency(),
     jobs(),
     jobsApi(),
+    uploads({ kinds: { avatar: { types: ['image/png', 'image/jpeg', 'image/webp'], maxSize: '2mb' } } }),
     notes(),
+    avatar(),
   ],
 })

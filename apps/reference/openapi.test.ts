@@ -55,7 +55,7 @@ it('documents every operation in full, and writes nothing large twice', async ()
     }).toEqual({ place, named: true, secured: true, repeated: [], body: true, successes: 1, described: true, bare: [] })
   }
   expect(operations.filter(([, { security }]) => security!.length > 0).length).toBeGreaterThan(15)
-  expect(JSON.stringify(document).length).toBeLessThan(120_000)
+  expect(JSON.stringify(document).length).toBeLessThan(operations.length * 5000)
 })
 
 it('is a document that the OpenAPI 3.1 metaschema accepts', async () => {
