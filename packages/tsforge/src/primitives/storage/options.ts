@@ -85,7 +85,7 @@ export const storageOptions: OptionsSchema<StorageOptions> = {
     max: '7d',
   }),
   partBytes: field.bytes('FORGE_STORAGE_PART_SIZE', {
-    doc: 'Parts of large uploads to S3; three of them are in memory for each',
+    doc: 'Parts of large uploads to S3; two of them are in memory for each',
     default: '8mb',
     min: '5mb',
     max: '1gb',
