@@ -4,6 +4,7 @@ import type { CallOptions, Client, Reply, TestApp, TestUser } from 'tsforge/test
 import { jobsPort } from 'tsforge/jobs'
 import { purgeNotes } from '../../apps/reference/features/notes/note.jobs.ts'
 import config from '../../apps/reference/forge.config.ts'
+import { ownAvatar, picture, readyUpload, sentUpload } from './files.ts'
 
 /** The reference app as everybody gets it; the local peer is a proxy, so that each request can come from elsewhere. */
 export function target(
@@ -125,6 +126,17 @@ export const samples: Readonly<Record<string, Prepare>> = {
     const { body } = await owner.get<{ id: string; current: boolean }[]>('/api/v1/me/sessions')
     return { status: 204, params: { id: body.data.find(({ current }) => !current)!.id } }
   },
+  startUpload: () => ({ status: 201, body: picture }),
+  completeUpload: async (owner, app) => ({ status: 200, params: { id: await sentUpload(owner, app) } }),
+  getUpload: async (owner, app) => ({ status: 200, params: { id: await sentUpload(owner, app) } }),
+  linkUpload: async (owner, app) => ({ status: 200, params: { id: await readyUpload(owner, app) } }),
+  deleteUpload: async (owner, app) => ({ status: 204, params: { id: await readyUpload(owner, app) } }),
+  chooseAvatar: async (owner, app) => ({ status: 200, body: { upload_id: await readyUpload(owner, app) } }),
+  getAvatar: async (owner, app) => {
+    await ownAvatar(owner, app)
+    return { status: 200 }
+  },
+  deleteAvatar: () => ({ status: 204 }),
   listTenants: () => ({ status: 200 }),
   createTenant: () => ({ status: 201, body: { name: 'Team', slug: `team-${++count}` } }),
   getTenant: async (owner) => ({ status: 200, params: { id: await team(owner) } }),
