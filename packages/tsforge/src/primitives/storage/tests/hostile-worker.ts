@@ -8,7 +8,7 @@ const storage = createStorage(disk({ path: root })).scope('tenant/')
 const outcome = async (work: () => Promise<unknown>): Promise<string> =>
   work().then(
     () => 'done',
-    (error: { code?: string }) => error.code ?? String(error),
+    (error: Error & { code?: string }) => error.code ?? error.message,
   )
 const results: Record<string, readonly string[]> = {}
 for (const key of JSON.parse(readFileSync(keysFile, 'utf8')) as string[]) {
