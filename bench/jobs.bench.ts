@@ -43,11 +43,11 @@ const full: Amounts = {
 }
 const quick: Amounts = {
   shortRounds: 3,
-  drainRounds: 1,
+  drainRounds: 3,
   seq: 30,
   wide: 160,
   idle: 25,
-  small: 5000,
+  small: 2000,
   large: 30_000,
   dead: 5000,
   heldRounds: 1,
