@@ -189,32 +189,33 @@ describe('adding jobs', () => {
     expect(await jobs.redrive()).toBe(0)
   })
 
-  if (!isPglite())
-    it('hands new jobs to an idle runner of this process', async () => {
-      const own = createJobs(driver)
-      const taken: ClaimedJob[] = []
-      let free_ = 1
-      const detach = own.attach({
-        worker: 'local',
-        leaseMs: 30_000,
-        reserve: () => free_-- > 0,
-        unreserve: () => {},
-        accept: (list) => void taken.push(...list),
-      })
-      const added = await Promise.all([own.enqueue(free, { n: 1 }), own.enqueue(free, { n: 2 })])
-      expect(taken).toMatchObject([{ id: added[0]!.id, payload: { n: 1 }, attempt: 1 }])
-      const { jobs: rest } = await driver.step({
-        queue: 'default',
-        worker: 'else',
-        leaseMs: 1000,
-        kinds: ['free'],
-        want: 10,
-        finished: [],
-        idle: false,
-      })
-      expect(rest.map((one) => one.id)).toEqual([added[1]!.id])
-      detach()
+  it('hands new jobs to an idle runner of this process', async () => {
+    // Its one connection has nobody to race.
+    if (isPglite()) return
+    const own = createJobs(driver)
+    const taken: ClaimedJob[] = []
+    let free_ = 1
+    const detach = own.attach({
+      worker: 'local',
+      leaseMs: 30_000,
+      reserve: () => free_-- > 0,
+      unreserve: () => {},
+      accept: (list) => void taken.push(...list),
     })
+    const added = await Promise.all([own.enqueue(free, { n: 1 }), own.enqueue(free, { n: 2 })])
+    expect(taken).toMatchObject([{ id: added[0]!.id, payload: { n: 1 }, attempt: 1 }])
+    const { jobs: rest } = await driver.step({
+      queue: 'default',
+      worker: 'else',
+      leaseMs: 1000,
+      kinds: ['free'],
+      want: 10,
+      finished: [],
+      idle: false,
+    })
+    expect(rest.map((one) => one.id)).toEqual([added[1]!.id])
+    detach()
+  })
 
   it('settles what was added before it closes, and takes nothing after', async () => {
     const own = createJobs(driver)

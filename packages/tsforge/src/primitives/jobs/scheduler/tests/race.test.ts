@@ -177,19 +177,20 @@ describe('in the transaction of the caller', () => {
   })
 
   // One connection has nobody to wait for.
-  if (!isPglite())
-    it('a tick is not held up by a schedule that somebody is changing', async () => {
-      await using lab = await postgresLab('2026-03-29T00:00:30Z')
-      const one = lab.scheduler()
-      for (const name of ['a', 'b'])
-        await one.schedules.create(defineSchedule({ name, job, payload: { n: 1 }, every: '1m' }))
-      await lab.clock.advance(minuteMs)
-      await lab.db.tx(async (tx) => {
-        await one.schedules.update('a', { description: 'held' }, tx)
-        expect(await one.round()).toBe(1)
-      })
+  it('a tick is not held up by a schedule that somebody is changing', async () => {
+    // Its one connection has nobody to race.
+    if (isPglite()) return
+    await using lab = await postgresLab('2026-03-29T00:00:30Z')
+    const one = lab.scheduler()
+    for (const name of ['a', 'b'])
+      await one.schedules.create(defineSchedule({ name, job, payload: { n: 1 }, every: '1m' }))
+    await lab.clock.advance(minuteMs)
+    await lab.db.tx(async (tx) => {
+      await one.schedules.update('a', { description: 'held' }, tx)
       expect(await one.round()).toBe(1)
     })
+    expect(await one.round()).toBe(1)
+  })
 
   it('is refused where schedules lie in memory', async () => {
     await using lab = await memoryLab('2026-03-29T00:00:30Z')
