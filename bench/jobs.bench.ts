@@ -50,7 +50,7 @@ const quick: Amounts = {
   small: 2000,
   large: 30_000,
   dead: 5000,
-  heldRounds: 1,
+  heldRounds: 3,
   many: 100_000,
 }
 
