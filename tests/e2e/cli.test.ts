@@ -45,6 +45,11 @@ describe('forge', () => {
       'drift',
       'keys',
       'jobs',
+      'storage',
+      'ratelimit',
+      'quota',
+      'idempotency',
+      'cache',
     ])
   })
 
@@ -85,6 +90,7 @@ describe('forge', () => {
       "(await db.query('select 20 + 22 as answer')).rows[0].answer",
     ])
     expect(ran).toMatchObject({ code: 0, json: { ok: true, value: 42 } })
+    expect(await forge(own.root, ['repl', '--json', '--eval', 'typeof jobsApi'])).toMatchObject({ code: 0 })
     expect(await forge(own.root, ['repl', '--eval', 'nobody.home'])).toMatchObject({ code: 1, out: '' })
   })
 
@@ -111,6 +117,7 @@ describe('forge', () => {
       NODE_ENV: 'production',
       FORGE_SECRET: 'pL3x9-Qw7Zt2-vB8nM4-rK6jH1-sD5fG0',
       FORGE_DB_EMBEDDED_IN_PRODUCTION: 'true',
+      FORGE_STORAGE_DRIVER: 'disk',
       FORGE_KEYS_ISSUER: 'https://api.acme.test',
     }
     await expect(launch({ root: own.root, env })).rejects.toThrow('boot.migrations_pending')

@@ -7,6 +7,7 @@ import config from '../../apps/reference/forge.config.ts'
 const secure: Readonly<Record<string, string>> = {
   NODE_ENV: 'production',
   FORGE_SECRET: 'pL3x9-Qw7Zt2-vB8nM4-rK6jH1-sD5fG0',
+  FORGE_STORAGE_DRIVER: 'disk',
   FORGE_KEYS_ISSUER: 'https://api.acme.test',
   DATABASE_URL: 'postgres://app:Zr8-vQ2m@db.acme.test:5432/app?sslmode=verify-full',
   FORGE_LOG_LEVEL: 'silent',

@@ -13,7 +13,8 @@ export const repl: Command = {
       throw new UsageError('forge repl --json needs --eval <code>.')
     await withApp(cwd, async (app) => {
       await app.open()
-      const names = { app, ...app.services }
+      const names: Record<string, unknown> = { app }
+      for (const [name, service] of Object.entries(app.services)) names[asIdentifier(name)] = service
       const { eval: code } = flags
       if (typeof code === 'string') {
         const value = await evaluate(code, names)
@@ -32,6 +33,11 @@ export const repl: Command = {
       await new Promise((resolve) => prompt.once('exit', resolve))
     })
   },
+}
+
+/** `jobs-api` as `jobsApi`. */
+function asIdentifier(name: string): string {
+  return name.replaceAll(/[^A-Za-z0-9_$]+([A-Za-z0-9])?/g, (_, next: string | undefined) => next?.toUpperCase() ?? '')
 }
 
 /** An expression, or statements with `return`; both may await. */

@@ -13,6 +13,7 @@ import type { Finding } from './finding.ts'
 import { examineJobs } from './jobs.ts'
 import { examineRedis } from './redis.ts'
 import { examineStorage } from './storage.ts'
+import { examineStores } from './stores.ts'
 
 /** PostgreSQL 14 is the oldest release that still gets fixes. */
 const oldestServer = 14
@@ -38,6 +39,8 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
     if (redis !== undefined) findings.push(await examineRedis(redis))
     if (plan.features.some((feature) => feature.provides?.name === storagePort.name))
       findings.push(await examineStorage(app.get(storagePort)))
+    if (findings.every(({ state }) => state !== 'failed'))
+      findings.push(...(await examineStores(app, plan, isPending(findings))))
   } finally {
     await app.stop().catch(() => undefined)
     await sink.close()

@@ -1,7 +1,7 @@
 import type { Clock } from '../../kernel/clock.ts'
 import type { Db } from '../db/index.ts'
 import type { Redis } from '../redis/index.ts'
-import type { CacheDriver } from './driver.ts'
+import type { CacheBus, CacheDriver } from './driver.ts'
 import { cacheErrors } from './errors.ts'
 import type { CacheOptions } from './options.ts'
 
@@ -10,10 +10,18 @@ export interface DriverParts {
   readonly db: Db
   readonly redis: Redis | undefined
   readonly clock: Clock
+  /** The app starts: until then nothing may need the database, which may be none yet. */
+  readonly begun: Promise<void>
 }
 
 /** The driver that the options ask for; only its own code is loaded. */
-export async function chooseDriver({ options, db, redis: connection, clock }: DriverParts): Promise<CacheDriver> {
+export async function chooseDriver({
+  options,
+  db,
+  redis: connection,
+  clock,
+  begun,
+}: DriverParts): Promise<CacheDriver> {
   const { driver, maxEntries, maxBytes } = options
   if (driver === 'postgres') return (await import('./drivers/postgres.ts')).postgres(db)
   if (driver === 'redis') {
@@ -31,6 +39,16 @@ export async function chooseDriver({ options, db, redis: connection, clock }: Dr
     return tiered({ near, far: redis(connection), bus })
   }
   const { postgres, postgresBus } = await import('./drivers/postgres.ts')
-  const bus = postgresBus(db, { clock })
+  const bus = after(begun, postgresBus(db, { clock }))
   return driver === 'tiered' ? tiered({ near, far: postgres(db), bus }) : tiered({ near, bus })
+}
+
+function after(begun: Promise<void>, bus: CacheBus): CacheBus {
+  return {
+    ...bus,
+    async subscribe(listener, onLost) {
+      await begun
+      return bus.subscribe(listener, onLost)
+    },
+  }
 }

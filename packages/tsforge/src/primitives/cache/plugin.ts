@@ -13,24 +13,30 @@ import type { CacheOptions } from './options.ts'
 
 type Needs = { readonly db: typeof dbPort; readonly redis: typeof redisPort }
 
+type PluggedCache = RootCache & { begin(): void }
+
 /** Provides `cachePort`. A driver of your own comes in with `cache(driver)`. */
 export function cache(driver?: CacheDriver): Plugin {
-  const plugin: Plugin<CacheOptions, Needs, RootCache> = {
+  const plugin: Plugin<CacheOptions, Needs, PluggedCache> = {
     name: 'cache',
     options: cacheOptions,
     needs: { db: dbPort, redis: redisPort },
     migrations: { module: 'cache', directory: new URL('./migrations/', import.meta.url) },
     // The plugin itself knows more of the service than its users do.
-    provides: cachePort as Port<RootCache>,
+    provides: cachePort as Port<PluggedCache>,
     errors: cacheErrors,
     setup: async ({ options, clock, metrics, db, redis }) => {
       const { maxValueBytes, ttlMs: ttl, graceMs: grace } = options
-      const chosen = driver ?? (await chooseDriver({ options, clock, db, redis }))
+      const { promise: begun, resolve: begin } = Promise.withResolvers<void>()
+      const chosen = driver ?? (await chooseDriver({ options, clock, db, redis, begun }))
       const service = createCache(chosen, { clock, metrics, maxValueBytes, ttl, grace })
       meterMemory(service, metrics)
-      return service
+      return Object.assign(service, { begin })
     },
-    start: (service) => service.ready(),
+    start: (service) => {
+      service.begin()
+      return service.ready()
+    },
     stop: (service) => service.close(),
     health,
   }

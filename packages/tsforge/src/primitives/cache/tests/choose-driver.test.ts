@@ -28,6 +28,7 @@ const choose = async (driver: string, withRedis: boolean): Promise<unknown> => {
   )
   const options = (loaded as { cache: CacheOptions }).cache
   const { name, capabilities } = await chooseDriver({
+    begun: Promise.resolve(),
     options,
     db,
     redis: withRedis ? redis : undefined,
