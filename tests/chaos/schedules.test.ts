@@ -98,5 +98,5 @@ describe('two processes with schedules of every second', () => {
     for (let i = 0; i < 3; i++) await Promise.race(pair.map((each) => each.ticks()))
     await Promise.all(pair.map(({ child }) => kill(child)))
     expect(await faults(db)).toEqual([])
-  })
+  }, 240_000)
 })
