@@ -1,4 +1,4 @@
-import type { Timer } from '../../kernel/clock.ts'
+import { startPeriodic } from '../../kernel/periodic.ts'
 import type { Parts } from './parts.ts'
 import { eraseSuccessors, sweepRefreshTokens } from './refresh-repository.ts'
 import { sweepRevocations } from './revocation-repository.ts'
@@ -29,19 +29,10 @@ async function drain(removeSome: (limit: number) => Promise<number>): Promise<vo
 
 /** Sweeps every minute, one run at a time. Returns what stops it. */
 export function startSweeping(parts: Parts): () => Promise<void> {
-  let running: Promise<void> | undefined
-  let timer: Timer | undefined
-  const wait = (): void => {
-    timer = parts.clock.after(everyMs, () => {
-      running = sweep(parts)
-        .catch((error: unknown) => parts.log.warn({ err: error }, 'sweeping accounts failed'))
-        .finally(() => timer !== undefined && wait())
-    })
-  }
-  wait()
-  return async () => {
-    timer?.cancel()
-    timer = undefined
-    await running
-  }
+  return startPeriodic(() => sweep(parts), {
+    clock: parts.clock,
+    log: parts.log,
+    everyMs,
+    failure: 'sweeping accounts failed',
+  })
 }

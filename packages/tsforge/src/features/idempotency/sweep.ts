@@ -1,5 +1,6 @@
-import type { Clock, Timer } from '../../kernel/clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
+import { startPeriodic } from '../../kernel/periodic.ts'
 import type { CounterSeries } from '../../kernel/metrics.ts'
 import type { IdempotencyDriver } from './driver.ts'
 
@@ -25,19 +26,10 @@ export async function sweep({ driver, swept }: SweepParts): Promise<number> {
 
 /** Sweeps every five minutes, one run at a time. Returns what stops it. */
 export function startSweeping(parts: SweepParts & { readonly clock: Clock; readonly log: Log }): () => Promise<void> {
-  let running: Promise<unknown> | undefined
-  let timer: Timer | undefined
-  const wait = (): void => {
-    timer = parts.clock.after(everyMs, () => {
-      running = sweep(parts)
-        .catch((error: unknown) => parts.log.warn({ err: error }, 'sweeping idempotency keys failed'))
-        .finally(() => timer !== undefined && wait())
-    })
-  }
-  wait()
-  return async () => {
-    timer?.cancel()
-    timer = undefined
-    await running
-  }
+  return startPeriodic(() => sweep(parts), {
+    clock: parts.clock,
+    log: parts.log,
+    everyMs,
+    failure: 'sweeping idempotency keys failed',
+  })
 }

@@ -1,5 +1,6 @@
-import type { Clock, Timer } from '../../kernel/clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
+import { startPeriodic } from '../../kernel/periodic.ts'
 import type { Db } from '../../primitives/db/index.ts'
 
 const everyMs = 60_000
@@ -46,19 +47,10 @@ async function drain(removeSome: () => Promise<number>): Promise<number> {
 
 /** Sweeps every minute, one run at a time. Returns what stops it. */
 export function startSweeping(parts: SweepParts): () => Promise<void> {
-  let running: Promise<unknown> | undefined
-  let timer: Timer | undefined
-  const wait = (): void => {
-    timer = parts.clock.after(everyMs, () => {
-      running = sweep(parts)
-        .catch((error: unknown) => parts.log.warn({ err: error }, 'sweeping quotas failed'))
-        .finally(() => timer !== undefined && wait())
-    })
-  }
-  wait()
-  return async () => {
-    timer?.cancel()
-    timer = undefined
-    await running
-  }
+  return startPeriodic(() => sweep(parts), {
+    clock: parts.clock,
+    log: parts.log,
+    everyMs,
+    failure: 'sweeping quotas failed',
+  })
 }

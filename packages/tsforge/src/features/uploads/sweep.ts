@@ -1,5 +1,6 @@
-import type { Clock, Timer } from '../../kernel/clock.ts'
+import type { Clock } from '../../kernel/clock.ts'
 import type { Log } from '../../kernel/log.ts'
+import { startPeriodic } from '../../kernel/periodic.ts'
 import type { CounterSeries } from '../../kernel/metrics.ts'
 import type { Db } from '../../primitives/db/index.ts'
 import type { Storage } from '../../primitives/storage/index.ts'
@@ -34,19 +35,10 @@ export async function sweep({ db, storage, clock, swept }: SweepParts): Promise<
 
 /** Sweeps every ten minutes, one run at a time; safe on all replicas. The one place to hand it to a schedule of jobs. */
 export function startSweeping(parts: SweepParts & { readonly log: Log }): () => Promise<void> {
-  let running: Promise<unknown> | undefined
-  let timer: Timer | undefined
-  const wait = (): void => {
-    timer = parts.clock.after(everyMs, () => {
-      running = sweep(parts)
-        .catch((error: unknown) => parts.log.warn({ err: error }, 'sweeping uploads failed'))
-        .finally(() => timer !== undefined && wait())
-    })
-  }
-  wait()
-  return async () => {
-    timer?.cancel()
-    timer = undefined
-    await running
-  }
+  return startPeriodic(() => sweep(parts), {
+    clock: parts.clock,
+    log: parts.log,
+    everyMs,
+    failure: 'sweeping uploads failed',
+  })
 }
