@@ -1,0 +1,60 @@
+import { port } from '../../kernel/plugin.ts'
+import type { Port } from '../../kernel/plugin.ts'
+import type { Queryable } from '../db/index.ts'
+import type { CloudEvent, EventType } from './event.ts'
+
+export interface EmitOptions {
+  readonly subject?: string
+  readonly key?: string
+  /** Default: the tenant of the unit of work. `null`: none. */
+  readonly tenantId?: string | null
+}
+
+/** A place in the log, e.g. `000000000012-0000000000345`: text order is the order of the log. Opaque to users. */
+export type Position = string
+
+export interface ReadOptions {
+  /** Events behind this position. `undefined`: from the oldest that is kept. */
+  readonly after: Position | undefined
+  /** At most 1000. Default 100. */
+  readonly limit?: number
+  readonly types?: readonly string[]
+  /** Only of this tenant. */
+  readonly tenantId?: string
+}
+
+export interface ReadResult {
+  readonly events: readonly LoggedEvent[]
+  /** Where to go on, also when nothing matched. */
+  readonly next: Position
+  /** Whether `next` is the end of the log as it was. */
+  readonly end: boolean
+}
+
+export type LoggedEvent<Data = unknown> = CloudEvent<Data> & { readonly sequence: Position }
+
+/** The outbox: facts that leave a transaction exactly if it commits, in an order that everybody sees alike. */
+export interface Events {
+  /**
+   * Writes the event in `tx` (any object with `query(text, values)`; the database itself for an event alone). It exists when
+   * that commits and never when it does not. Fails with `events.data_invalid`, `events.data_too_large`, or as the store does.
+   */
+  emit<Data>(tx: Queryable, type: EventType<Data>, data: Data, options?: EmitOptions): Promise<{ readonly id: string }>
+  emitMany<Data>(
+    tx: Queryable,
+    type: EventType<Data>,
+    items: readonly (EmitOptions & { readonly data: Data })[],
+  ): Promise<readonly { readonly id: string }[]>
+
+  /**
+   * Reads the log without gaps: what commits later always gets a later position. Fails with `events.position_unknown`
+   * for one that is not of this log, `events.position_expired` for one that retention has removed.
+   */
+  read(options: ReadOptions): Promise<ReadResult>
+  /** The position of the newest event, or the beginning. */
+  head(): Promise<Position>
+  /** Calls the listener, soon after a commit on any process, when there may be more to read. Gives how to end that. */
+  watch(listener: () => void): () => void
+}
+
+export const eventsPort: Port<Events> = port<Events>('events', () => import('./plugin.ts').then((module) => module.events()))
