@@ -1,3 +1,4 @@
+import { availableParallelism } from 'node:os'
 import { defineConfig } from 'vitest/config'
 
 // Where a machine-readable report is wanted besides the printed one.
@@ -17,6 +18,8 @@ export default defineConfig({
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],
     pool: 'threads',
+    // Tests wait for servers most of the time; vitest by itself would leave a processor free.
+    maxWorkers: Math.max(2, availableParallelism()),
     // Ceilings for the worst machine; nothing waits for them.
     testTimeout: 60_000,
     hookTimeout: 60_000,

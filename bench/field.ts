@@ -50,7 +50,7 @@ export class Field {
     // What `forge start` and its npm script switch on, for everybody.
     return {
       ...this.#extra,
-      NODE_OPTIONS: '--max-semi-space-size=8',
+      NODE_OPTIONS: ['--max-semi-space-size=8', this.#extra.NODE_OPTIONS].filter(Boolean).join(' '),
       NODE_ENV: 'production',
       DATABASE_URL: this.#databaseUrl,
       NODE_COMPILE_CACHE: join(this.folder, 'compiled'),

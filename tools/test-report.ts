@@ -1,6 +1,7 @@
 /**
  * Sums vitest's JSON reports of several runs and closes with the plain line `N passed, N failed, N skipped`. A run
- * that was cut short, ran nothing, or skipped where skipping is forbidden counts as failed.
+ * that was cut short, ran nothing, or skipped where skipping is forbidden counts as failed. Names what failed once more,
+ * since the reports themselves are thousands of lines above.
  */
 import { basename } from 'node:path'
 import { read } from './workspace.ts'
@@ -16,7 +17,11 @@ interface Report {
     readonly name: string
     readonly status: string
     readonly message: string
-    readonly assertionResults: readonly { readonly fullName: string; readonly status: string }[]
+    readonly assertionResults: readonly {
+      readonly fullName: string
+      readonly status: string
+      readonly failureMessages?: readonly string[]
+    }[]
   }[]
 }
 
@@ -41,12 +46,18 @@ for (const path of process.argv.slice(2)) {
   console.log(`${run.padEnd(16)} ${report.numPassedTests} passed, ${report.numFailedTests} failed, ${skipped} skipped`)
   if (report.numPassedTests === 0) faults.push(`${run}: no test passed`)
   if (!report.success && report.numFailedTests === 0) faults.push(`${run}: a file could not be run`)
-  if (skipped === 0 || maySkip.has(run)) continue
-  for (const { name, assertionResults } of report.testResults) {
-    for (const { fullName, status } of assertionResults) {
-      if (status !== 'passed' && status !== 'failed') faults.push(`${run}: skipped: ${basename(name)}: ${fullName}`)
+  for (const { name, status: file, message, assertionResults } of report.testResults) {
+    if (file === 'failed' && message !== '') faults.push(`${run}: failed: ${basename(name)}: ${firstLine(message)}`)
+    for (const { fullName, status, failureMessages } of assertionResults) {
+      const test = `${basename(name)}: ${fullName}`
+      if (status === 'failed') faults.push(`${run}: failed: ${test}: ${firstLine(failureMessages?.[0])}`)
+      else if (status !== 'passed' && !maySkip.has(run)) faults.push(`${run}: skipped: ${test}`)
     }
   }
+}
+
+function firstLine(message: string | undefined): string {
+  return (message ?? '').split('\n', 1)[0]!.slice(0, 300)
 }
 
 for (const fault of faults) console.error(fault)

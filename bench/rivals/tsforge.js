@@ -1,5 +1,7 @@
-// `forge start` as an installed package runs it: the built one. In a checkout the bin would run the sources.
+// `forge start` as an installed package runs it: the built one. Tests ask for the sources, since a checkout has no build.
 import { join } from 'node:path'
-import { main } from '../../packages/tsforge/dist/cli/main.js'
+
+const sources = process.env.NODE_OPTIONS?.includes('--conditions=source') === true
+const { main } = await import(`../../packages/tsforge/${sources ? 'src/cli/main.ts' : 'dist/cli/main.js'}`)
 
 await main(['start', '--cwd', join(import.meta.dirname, 'tsforge')])
