@@ -1,16 +1,15 @@
 import type {
   AroundSpec,
-  Authenticator,
   Authorizer,
   Feature,
   GateSpec,
   PermissionSpec,
-  SecurityScheme,
   TenantGate,
 } from '../http/feature.ts'
 import { pageErrors } from '../http/page-errors.ts'
 import { preconditionErrors } from '../http/precondition.ts'
 import type { Route } from '../http/route.ts'
+import type { NamedAuthenticator } from '../http/site.ts'
 import type { ErrorCatalogue } from '../kernel/errors.ts'
 import { repositoryErrors } from '../primitives/db/repository/index.ts'
 import { hostErrors } from './errors.ts'
@@ -18,11 +17,7 @@ import { hostErrors } from './errors.ts'
 /** What the features of an app say to the HTTP server, gathered in plugin order. */
 export interface Composition {
   readonly routes: readonly Route[]
-  readonly authenticators: readonly {
-    readonly name: string
-    readonly scheme: SecurityScheme
-    readonly authenticate: Authenticator
-  }[]
+  readonly authenticators: readonly NamedAuthenticator[]
   readonly tenantGate: TenantGate | undefined
   readonly authorizer: Authorizer | undefined
   readonly gates: readonly GateSpec[]

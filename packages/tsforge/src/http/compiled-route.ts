@@ -2,7 +2,7 @@ import type { Coercion } from './coercion.ts'
 import { coercionsOf } from './coercion.ts'
 import type { Queue } from './deadlines.ts'
 import { strongTag } from './etag.ts'
-import type { Around, Gate } from './feature.ts'
+import type { Around, Authenticator, Gate } from './feature.ts'
 import { gatesOf } from './gates.ts'
 import type { Later } from './later.ts'
 import type { RouteMeter } from './meters.ts'
@@ -11,7 +11,7 @@ import { versionTag } from './precondition.ts'
 import type { Access, Call, PreconditionMode, Route, TenantMode } from './route.ts'
 import type { HeaderList } from './security-headers.ts'
 import { compileSerializer } from './serialization.ts'
-import type { Site } from './site.ts'
+import type { NamedAuthenticator, Site } from './site.ts'
 import type { Validator, Validators } from './validation.ts'
 
 /** A part of the input that is made of text: query or params. */
@@ -30,6 +30,8 @@ export interface CompiledRoute {
   /** Needs an actor, a tenant or a permission. */
   readonly guarded: boolean
   readonly vital: boolean
+  /** Those that serve the route. */
+  readonly authenticators: readonly Authenticator[]
   readonly params: TextInput | undefined
   /** `undefined` for plain routes, whose query is not looked at. */
   readonly query: TextInput | undefined
@@ -64,6 +66,11 @@ export function tenantModeOf(route: Route): TenantMode {
   return (
     route.tenant ?? (route.access === 'public' ? 'none' : route.access === 'authenticated' ? 'optional' : 'required')
   )
+}
+
+/** Ways to sign in that callers of `route` may use. */
+export function authenticatorsOf(all: readonly NamedAuthenticator[], route: Route): readonly NamedAuthenticator[] {
+  return all.filter(({ serves }) => serves === undefined || serves(route))
 }
 
 /** Whether successes carry an ETag. */
@@ -106,6 +113,7 @@ export function compileRoute(site: Site, validators: Validators, route: Route, l
     tenant,
     guarded: route.access !== 'public' || tenant !== 'none',
     vital: route.vital ?? false,
+    authenticators: authenticatorsOf(site.authenticators, route).map(({ authenticate }) => authenticate),
     params: names.length === 0 ? undefined : text(route.params ?? textParams(names), 'params'),
     query: plain && route.query === undefined ? undefined : text(route.query, 'query'),
     body:
@@ -152,6 +160,7 @@ export function compileMissing(site: Site, template: string, handler: () => unkn
     tenant: 'none',
     guarded: false,
     vital: true,
+    authenticators: [],
     params: undefined,
     query: undefined,
     body: undefined,

@@ -3,7 +3,7 @@ import type { HeaderList } from './security-headers.ts'
 const exposed =
   'X-Request-ID, ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Idempotent-Replayed'
 const allowedHeaders =
-  'Authorization, Content-Type, Accept, Accept-Language, Idempotency-Key, X-Tenant-ID, X-Request-ID, If-Match, If-None-Match, traceparent, tracestate'
+  'Authorization, Content-Type, Accept, Accept-Language, Idempotency-Key, X-Tenant-ID, X-Request-ID, If-Match, If-None-Match, Last-Event-ID, traceparent, tracestate'
 
 /** Cross-origin rules (https://fetch.spec.whatwg.org/#http-cors-protocol), precomputed per origin. */
 export interface Cors {

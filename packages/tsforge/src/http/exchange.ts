@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { pipeline, Readable } from 'node:stream'
+import { Readable } from 'node:stream'
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { ForgeError } from '../kernel/errors.ts'
 import { anything, parseAccept } from './accept.ts'
@@ -16,8 +16,10 @@ import { noneMatches } from './etag.ts'
 import { renderFailure } from './failure.ts'
 import type { RenderedAnswer } from './feature.ts'
 import { linger } from './linger.ts'
+import { isLive, openLive, sendStream } from './live.ts'
 import { Outgoing, keep, unpack } from './outgoing.ts'
 import type { Site } from './site.ts'
+import { CallStanding } from './standing.ts'
 import { parseTraceparent } from './trace.ts'
 import { RequestUnit } from './unit.ts'
 import type { RouteCall } from './unit.ts'
@@ -100,6 +102,10 @@ export class Exchange implements Expiring {
     return this.#aborter.signal
   }
 
+  get standing(): CallStanding {
+    return new CallStanding(this.site, this.unit)
+  }
+
   exposeRaw(): { readonly request: FastifyRequest; readonly reply: FastifyReply } {
     if (!this.#rawExposed && this.#extended !== undefined) {
       const { added } = this.#extended
@@ -157,8 +163,8 @@ export class Exchange implements Expiring {
   /** What the caller would get if the handler returned `value`. */
   render(value: unknown): RenderedAnswer {
     const out = this.#render(value)
-    if (out.stream === undefined) return keep(out, this.route.headers)
-    out.stream.destroy()
+    if (out.stream === undefined && out.live === undefined) return keep(out, this.route.headers)
+    out.discard()
     throw new TypeError('an answer that is a stream cannot be kept')
   }
 
@@ -216,6 +222,10 @@ export class Exchange implements Expiring {
     if (out.status === 204 || route.write === undefined) return out.withoutContent()
     if (data instanceof Readable && !route.enveloped) {
       out.stream = data
+      return out
+    }
+    if (isLive(data) && !route.enveloped) {
+      out.live = data
       return out
     }
     const text = route.write(data, out)
@@ -282,9 +292,9 @@ export class Exchange implements Expiring {
 
   #send(out: Outgoing): void {
     const { res, req } = this
-    const { list, status, body, stream } = out
+    const { list, status, body, stream, live } = out
     if (res.destroyed || req.socket.destroyed) {
-      stream?.destroy()
+      out.discard()
       return this.abandon()
     }
     const bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
@@ -301,6 +311,11 @@ export class Exchange implements Expiring {
     }
     const unread = this.hasBody && !this.bodyRead && !req.complete
     if (unread && !(Number(req.headers['content-length']) <= worthReadingBytes)) this.closing = true
+    // Its end is that of the connection, so that one and the same bytes go to every caller, without a frame around them.
+    if (live !== undefined) {
+      this.closing = true
+      res.removeHeader('transfer-encoding')
+    }
     if (this.closing || this.site.draining()) {
       list.push('connection', 'close')
       endAfterThis(req.socket)
@@ -310,10 +325,15 @@ export class Exchange implements Expiring {
       res.writeHead(status, list)
     } catch (error) {
       // A header of the handler's own that HTTP cannot carry: nothing has been written yet.
-      stream?.destroy()
+      out.discard()
       return this.fail(error)
     }
-    if (stream !== undefined) return this.#stream(stream, isHead)
+    if (live !== undefined || stream !== undefined) {
+      this.#handOver()
+      return live === undefined
+        ? sendStream(stream!, res, (error) => this.#reportCut(error))
+        : openLive(live, res, this.site)
+    }
     if (unread && this.closing && body !== undefined) linger(req, res, body, this.site.clock)
     else if (body === undefined || isHead) res.end()
     // Pure ASCII (as many bytes as characters) needs no transcoding on its way out.
@@ -322,18 +342,7 @@ export class Exchange implements Expiring {
     this.#account(status, isHead ? 0 : bytes, false)
   }
 
-  /** Sends what a stream gives. When it fails, the caller sees a cut connection, never a short answer that looks whole. */
-  #stream(stream: Readable, isHead: boolean): void {
-    this.#handOver()
-    if (isHead) {
-      stream.destroy()
-      this.res.end()
-    } else pipeline(stream, this.res, (error) => error !== null && error !== undefined && this.#reportCut(error))
-  }
-
-  #reportCut(error: NodeJS.ErrnoException): void {
-    // The caller went away, which is no fault.
-    if (error.code === 'ERR_STREAM_PREMATURE_CLOSE' || error.code === 'ECONNRESET' || error.code === 'EPIPE') return
+  #reportCut(error: Error): void {
     this.site.log.error({ err: error, request_id: this.id, route: this.route.template }, 'an answer was cut short')
   }
 

@@ -9,6 +9,8 @@ export interface Credentials {
   /** Scheme in lower case and the rest of `Authorization`; `undefined` when the header is absent. */
   readonly authorization: { readonly scheme: string; readonly value: string } | undefined
   header(name: string): string | undefined
+  /** A parameter of the query that was given once, for callers who cannot send headers. */
+  query(name: string): string | undefined
 }
 
 /**
@@ -16,6 +18,9 @@ export interface Credentials {
  * kind throw a 401. May answer synchronously, so that the hot path costs no promise.
  */
 export type Authenticator = (credentials: Credentials) => Actor | undefined | Promise<Actor | undefined>
+
+/** Throws a 401 when an actor of its own, let in a while ago, would not be any more (revoked, disabled). */
+export type Recheck = (actor: Actor) => void | Promise<void>
 
 /**
  * Decides whether the actor may work in the tenant it names. Throws 403 for non-members. Only called with a
@@ -126,6 +131,10 @@ export interface Feature<Options = unknown, Needs extends Ports = Ports, Service
     readonly name: string
     readonly scheme: SecurityScheme
     readonly authenticate: Authenticator
+    /** The routes whose callers may come with it. Default: all. */
+    readonly serves?: (route: Route) => boolean
+    /** Asked about the callers of answers that last. Without it their credentials hold until they expire. */
+    readonly recheck?: Recheck
   }
   /** At most one in an app. */
   tenantGate?(service: Service): TenantGate

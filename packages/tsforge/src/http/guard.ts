@@ -5,6 +5,8 @@ import { isUuid } from '../kernel/ids.ts'
 import { httpErrors } from './errors.ts'
 import type { Exchange } from './exchange.ts'
 import type { Credentials } from './feature.ts'
+import { malformedQuery } from './query.ts'
+import type { Query } from './query.ts'
 
 /** The headers as an authenticator may see them. */
 class RequestCredentials implements Credentials {
@@ -28,6 +30,12 @@ class RequestCredentials implements Credentials {
     const value = this.#exchange.req.headers[name.toLowerCase()]
     return Array.isArray(value) ? value.join(', ') : value
   }
+
+  query(name: string): string | undefined {
+    const values = this.#exchange.request.query as Query
+    const value = values === malformedQuery ? undefined : values[name]
+    return typeof value === 'string' ? value : undefined
+  }
 }
 
 function isPromise<T>(value: T | PromiseLike<T>): value is PromiseLike<T> {
@@ -44,7 +52,7 @@ export function guard(exchange: Exchange): void | Promise<void> {
 }
 
 function authenticate(exchange: Exchange): Actor | Promise<Actor> {
-  const { authenticators } = exchange.site
+  const { authenticators } = exchange.route
   const credentials = new RequestCredentials(exchange)
   for (let at = 0; at < authenticators.length; at++) {
     const found = authenticators[at]!(credentials)
@@ -61,8 +69,8 @@ async function continueWith(
   next: number,
 ): Promise<Actor> {
   let found = await pending
-  for (let at = next; found === undefined && at < exchange.site.authenticators.length; at++) {
-    found = await exchange.site.authenticators[at]!(credentials)
+  for (let at = next; found === undefined && at < exchange.route.authenticators.length; at++) {
+    found = await exchange.route.authenticators[at]!(credentials)
   }
   if (found === undefined) throw httpErrors.error('access.unauthenticated')
   return signedIn(found)

@@ -13,6 +13,7 @@ export type {
   GateCall,
   GateSpec,
   PermissionSpec,
+  Recheck,
   RenderedAnswer,
   SecurityScheme,
   TenantGate,
@@ -25,6 +26,9 @@ export * from './cursors.ts'
 export * from './page-errors.ts'
 export * from './pagination.ts'
 export * from './precondition.ts'
+export { live } from './live.ts'
+export type { LiveSource } from './live.ts'
+export type { Standing } from './standing.ts'
 export { idempotencyOf, route } from './route.ts'
 export type {
   Access,

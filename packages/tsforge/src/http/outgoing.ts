@@ -1,5 +1,6 @@
 import type { Readable } from 'node:stream'
 import type { RenderedAnswer } from './feature.ts'
+import type { LiveSource } from './live.ts'
 import type { HeaderList } from './security-headers.ts'
 
 /** One answer on its way out. Its headers are a copy of the route's precomputed list, changed only where it has its own. */
@@ -9,6 +10,8 @@ export class Outgoing {
   body: string | Buffer | undefined = undefined
   /** In place of `body`: sent as it comes. */
   stream: Readable | undefined = undefined
+  /** In place of `body`: goes on until somebody ends it. */
+  live: LiveSource | undefined = undefined
 
   constructor(base: HeaderList, status: number) {
     this.list = base.slice()
@@ -33,6 +36,12 @@ export class Outgoing {
       return
     }
     list.push(name, value)
+  }
+
+  /** Lets go of what will not be sent. */
+  discard(): void {
+    this.stream?.destroy()
+    this.live?.cancel()
   }
 
   /** Without a content type: for 204 and 304. */

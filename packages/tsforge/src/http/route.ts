@@ -2,6 +2,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { Static, TSchema } from 'typebox'
 import type { Actor, RequestContext } from '../kernel/context.ts'
 import type { ExpectedVersion } from './precondition.ts'
+import type { Standing } from './standing.ts'
 
 /** A schema of another library, as https://standardschema.dev describes it, with its JSON Schema on board. */
 export interface StandardJsonSchema<Input = unknown, Output = Input> {
@@ -77,6 +78,8 @@ export interface Call<
   header(name: string): string | undefined
   /** Aborted when the client has gone or the route's time limit has passed. */
   readonly signal: AbortSignal
+  /** Who was let in and why, to ask again while an answer lasts. */
+  readonly standing: Standing
   /** Fastify's own objects, for what the framework has no word for. */
   readonly raw: { readonly request: FastifyRequest; readonly reply: FastifyReply }
 }
@@ -137,7 +140,7 @@ export interface RouteSpec<
   readonly hidden?: boolean
   /**
    * Answers without the envelope (JWKS, metrics, documents): `data` is sent as it is when it is a string, a buffer
-   * or a stream (`Readable`), as JSON otherwise.
+   * or a stream (`Readable`, or `live()`), as JSON otherwise.
    */
   readonly plain?: boolean | { readonly contentType: string }
   /**

@@ -96,6 +96,7 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
   const close = async (): Promise<void> => {
     closing = true
     site.pressure.stop()
+    for (const source of site.live) source.end()
     if (server.listening) await stopAccepting(server, sockets)
     const cut = site.clock.after(options.closeTimeoutMs, () => {
       for (const socket of sockets) socket.destroy()
@@ -257,7 +258,7 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
     pressure: new Pressure(options),
     deadlines: new Deadlines(clock),
     meters: new Meters(settings.metrics),
-    authenticators: authenticators.map(({ authenticate }) => authenticate),
+    authenticators,
     tenantGate: settings.tenantGate,
     authorizer: settings.authorizer,
     gates: settings.gates ?? [],
@@ -269,6 +270,7 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
       apiPolicy,
       options.hsts === 'on' || (options.hsts === 'auto' && app.environment === 'production'),
     ),
+    live: new Set(),
     draining: () => closing() || (isDraining?.() ?? false),
     wantsContinue: (req) => continues.has(req),
   }

@@ -14,13 +14,16 @@ import type {
   Authorizer,
   GateSpec,
   PermissionSpec,
+  Recheck,
   SecurityScheme,
   TenantGate,
 } from './feature.ts'
 import type { Meters } from './meters.ts'
+import type { LiveSource } from './live.ts'
 import type { HttpOptions } from './options.ts'
 import type { Pressure } from './pressure.ts'
 import type { ProxyWatch } from './proxy-watch.ts'
+import type { Route } from './route.ts'
 import type { HeaderList } from './security-headers.ts'
 
 /** One way to sign in, with its words for the OpenAPI document. */
@@ -28,6 +31,9 @@ export interface NamedAuthenticator {
   readonly name: string
   readonly scheme: SecurityScheme
   readonly authenticate: Authenticator
+  /** Default: all routes. */
+  readonly serves?: (route: Route) => boolean
+  readonly recheck?: Recheck
 }
 
 /** Everything that `createHttp` is told. */
@@ -69,7 +75,7 @@ export interface Site {
   readonly pressure: Pressure
   readonly deadlines: Deadlines
   readonly meters: Meters
-  readonly authenticators: readonly Authenticator[]
+  readonly authenticators: readonly NamedAuthenticator[]
   readonly tenantGate: TenantGate | undefined
   readonly authorizer: Authorizer | undefined
   readonly gates: readonly GateSpec[]
@@ -80,6 +86,8 @@ export interface Site {
   readonly defaultLocale: string
   /** Security headers of the API. */
   readonly security: HeaderList
+  /** Answers that are under way until somebody ends them. */
+  readonly live: Set<LiveSource>
   draining(): boolean
   /** Called before the headers of a body are acted on, when the caller waits for `100 Continue`. */
   wantsContinue(req: IncomingMessage): boolean

@@ -5,6 +5,7 @@ import type { Actor, RequestContext, TraceContext } from '../kernel/context.ts'
 import type { RenderedAnswer } from './feature.ts'
 import type { ExpectedVersion } from './precondition.ts'
 import type { Call } from './route.ts'
+import type { Standing } from './standing.ts'
 
 /** The exchange behind a call, as far as a call looks at it. */
 export interface Behind {
@@ -14,6 +15,7 @@ export interface Behind {
   readonly route: object
   readonly ip: string
   readonly signal: AbortSignal
+  readonly standing: Standing
   render(value: unknown): RenderedAnswer
   exposeRaw(): { readonly request: FastifyRequest; readonly reply: FastifyReply }
 }
@@ -83,6 +85,9 @@ export class RouteCall implements Call {
   }
   get signal(): AbortSignal {
     return this.#exchange.signal
+  }
+  get standing(): Standing {
+    return this.#exchange.standing
   }
   get raw(): { readonly request: FastifyRequest; readonly reply: FastifyReply } {
     return this.#exchange.exposeRaw()

@@ -13,6 +13,8 @@ export interface Actor {
   readonly tenantId?: string
   /** Upper bound on what the credential may do; absent means everything its owner may. */
   readonly scopes?: readonly string[]
+  /** When the credential ends by itself, in milliseconds since the epoch; absent: not known to. */
+  readonly expiresAt?: number
 }
 
 /** Whether the credential itself lets its owner do `permission`; without scopes it does, and `*` stands for all. */

@@ -10,8 +10,8 @@ import type { Db, Queryable } from '../../primitives/db/index.ts'
 import type { Keys } from '../../primitives/keys/index.ts'
 import type { Tenants } from '../tenants/index.ts'
 import { createArgon2 } from './argon2.ts'
-import { createAuthenticate } from './authenticate.ts'
-import type { Authenticate } from './authenticate.ts'
+import { createAuthenticate, createRecheck } from './authenticate.ts'
+import type { Authenticate, Recheck } from './authenticate.ts'
 import { accountsErrors } from './errors.ts'
 import { Passwords } from './hasher.ts'
 import type { Hasher } from './hasher.ts'
@@ -68,6 +68,8 @@ export interface Accounts {
   enable(userId: string, tx?: Queryable): Promise<void>
   /** Turns an access token into its actor; synchronous wherever memory knows the answer. Throws a 401. */
   readonly authenticate: Authenticate
+  /** Whether somebody who was let in a while ago would be now: throws (rejects with) a 401 otherwise. */
+  readonly recheck: Recheck
 }
 
 export const accountsPort: Port<Accounts> = port<Accounts>('accounts', () =>
@@ -128,6 +130,7 @@ export function createAccounts(given: AccountsParts): RunningAccounts {
     passwords: parts.passwords,
     revocations: parts.revocations,
     authenticate: createAuthenticate(parts),
+    recheck: createRecheck(parts),
     register: (values, device, tx) => outcomes.count('register', register(parts, values, device, tx)),
     login: (values, device) => outcomes.count('login', login(parts, values, device)),
     signIn: (userId, device, tx) => within(db, tx, (t) => signIn(parts, userId, device, t)),

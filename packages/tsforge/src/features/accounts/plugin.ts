@@ -55,6 +55,7 @@ export function accounts(): Feature {
       name: 'bearer',
       scheme: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT', description: 'Access token of a login.' },
       authenticate: bearer(service),
+      recheck: service.recheck,
     }),
   })
 }

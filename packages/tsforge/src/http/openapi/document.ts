@@ -1,4 +1,4 @@
-import { paramNames, tagged, tenantModeOf } from '../compiled-route.ts'
+import { authenticatorsOf, paramNames, tagged, tenantModeOf } from '../compiled-route.ts'
 import { jsonSchemaOf } from '../json-schema.ts'
 import type { JsonSchema } from '../json-schema.ts'
 import { pageErrorsOf } from '../pagination.ts'
@@ -30,7 +30,7 @@ export function openApiDocument(settings: HttpSettings, routes: readonly Route[]
         route,
         components,
         errors,
-        Object.keys(schemes),
+        authenticatorsOf(settings.authenticators ?? [], route).map(({ name }) => name),
         extensions.of(route),
       )
     } catch (error) {

@@ -30,7 +30,8 @@ test('registers a user with a personal tenant, a session and a pair of tokens', 
     'select tenant_id from forge_tenants_memberships where user_id = $1',
     [user.id],
   )
-  expect(actor).toEqual({ kind: 'user', id: user.id, sessionId, tenantId: tenants.rows[0]!.tenant_id })
+  const expiresAt = tokens.expiresAt.getTime()
+  expect(actor).toEqual({ kind: 'user', id: user.id, sessionId, tenantId: tenants.rows[0]!.tenant_id, expiresAt })
   expect(tokens.refreshToken).toMatch(/^rt_[A-Za-z0-9_-]{43}$/)
   expect(tokens.expiresAt.getTime()).toBe(world.clock.now() + 15 * 60_000)
 })
