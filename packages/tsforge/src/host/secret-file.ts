@@ -17,13 +17,17 @@ export function developmentSecret(root: string): string {
   try {
     linkSync(draft, file)
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error
-    // A machine that crashes may leave a file without its content.
+    // A machine that crashes may leave a file without its content, and some file systems have no links.
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST' && !hasNoLinks(error)) throw error
     if (read(file) === undefined) renameSync(draft, file)
   } finally {
     rmSync(draft, { force: true })
   }
   return read(file) as string
+}
+
+function hasNoLinks(error: unknown): boolean {
+  return ['EPERM', 'ENOTSUP', 'EOPNOTSUPP', 'ENOSYS'].includes((error as NodeJS.ErrnoException).code ?? '')
 }
 
 function read(file: string): string | undefined {

@@ -10,16 +10,20 @@ export interface PeriodicSettings {
   readonly failure: string
 }
 
-/** Runs `work` again and again, one run at a time; the first after `everyMs`. The result stops it, after the run under way. */
+/**
+ * Runs `work` again and again, one run at a time; the first after `everyMs`. The result stops it, after the run under way,
+ * which its signal tells to end at the next good place.
+ */
 export function startPeriodic(
-  work: () => Promise<unknown>,
+  work: (signal: AbortSignal) => Promise<unknown>,
   { clock, log, everyMs, failure }: PeriodicSettings,
 ): () => Promise<void> {
+  const stop = new AbortController()
   let running: Promise<unknown> | undefined
   let timer: Timer | undefined
   const wait = (): void => {
     timer = clock.after(everyMs, () => {
-      running = work()
+      running = work(stop.signal)
         .catch((error: unknown) => log.warn({ err: error }, failure))
         .finally(() => timer !== undefined && wait())
     })
@@ -28,6 +32,7 @@ export function startPeriodic(
   return async () => {
     timer?.cancel()
     timer = undefined
+    stop.abort()
     await running
   }
 }

@@ -17,11 +17,13 @@ export const dev: Command = {
     const runner = createRunner(cwd, (text) => terminal.note(text))
     let timer: NodeJS.Timeout | undefined
     for (const folder of [cwd, ...extra.map((each) => resolve(cwd, each))]) {
-      watch(folder, { recursive: true }, (_event, file) => {
+      const watcher = watch(folder, { recursive: true }, (_event, file) => {
         if (file === null || !matters(file)) return
         clearTimeout(timer)
         timer = setTimeout(() => runner.restart(file), settleMs)
       })
+      // A folder that was removed, or more files than the system watches: the app goes on without.
+      watcher.on('error', (error: Error) => terminal.note(`${folder} is watched no more: ${error.message}`))
     }
     for (const signal of ['SIGINT', 'SIGTERM'] as const)
       process.on(signal, () => void runner.stop().then((code) => process.exit(code)))
@@ -61,14 +63,18 @@ function createRunner(cwd: string, tell: (text: string) => void): Runner {
     const entry = process.argv[1] as string
     const started = spawn(process.execPath, [...process.execArgv, entry, 'start', '--cwd', cwd], { stdio: 'inherit' })
     child = started
-    exited = new Promise((resolve) =>
+    exited = new Promise((resolve) => {
+      started.once('error', (error) => {
+        tell(`The app could not be started: ${error.message}`)
+        resolve(1)
+      })
       started.once('exit', (code, signal) => {
         child = undefined
         if (!stopped && restarting === undefined)
           tell(`The app has ended (${signal ?? `exit code ${code}`}); waiting for a change.`)
         resolve(code ?? 1)
-      }),
-    )
+      })
+    })
   }
   return {
     start,

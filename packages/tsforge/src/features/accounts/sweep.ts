@@ -13,9 +13,12 @@ const keepMs = 24 * 60 * 60_000
 const batch = 1_000
 
 /** Deletes what has had its time: tokens, sessions, throttles, revocations, sealed pairs. Safe on all replicas at once. */
-export async function sweep({ clock, db, options }: Parts): Promise<void> {
+export async function sweep({ clock, db, options }: Parts, signal?: AbortSignal): Promise<void> {
   const now = clock.now()
   const old = new Date(now - keepMs)
+  const drain = async (removeSome: (limit: number) => Promise<number>): Promise<void> => {
+    while (signal?.aborted !== true && (await removeSome(batch)) === batch);
+  }
   await drain((limit) => eraseSuccessors(db, new Date(now - options.refreshGraceMs), limit))
   await drain((limit) => sweepRevocations(db, options.accessTtlMs + 2 * marginMs, limit))
   await drain((limit) => sweepRefreshTokens(db, old, limit))
@@ -23,13 +26,9 @@ export async function sweep({ clock, db, options }: Parts): Promise<void> {
   await drain((limit) => sweepThrottles(db, new Date(now), limit))
 }
 
-async function drain(removeSome: (limit: number) => Promise<number>): Promise<void> {
-  while ((await removeSome(batch)) === batch);
-}
-
 /** Sweeps every minute, one run at a time. Returns what stops it. */
 export function startSweeping(parts: Parts): () => Promise<void> {
-  return startPeriodic(() => sweep(parts), {
+  return startPeriodic((signal) => sweep(parts, signal), {
     clock: parts.clock,
     log: parts.log,
     everyMs,

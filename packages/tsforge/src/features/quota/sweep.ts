@@ -19,10 +19,10 @@ export interface SweepParts {
 }
 
 /** Deletes what has had its time: reservations, periods, events. Safe on all replicas at once. Returns how many rows went. */
-export async function sweep({ db, retentionMs, time }: SweepParts): Promise<number> {
+export async function sweep({ db, retentionMs, time }: SweepParts, signal?: AbortSignal): Promise<number> {
   const now = time === undefined ? null : new Date(time.now())
   const before = (table: string, column: string, which: string) => (ageMs: number) =>
-    drain(async () => {
+    drain(signal, async () => {
       const { rowCount } = await db.query(
         `delete from ${table} where ctid in (
            select ctid from ${table}
@@ -39,15 +39,16 @@ export async function sweep({ db, retentionMs, time }: SweepParts): Promise<numb
   )
 }
 
-async function drain(removeSome: () => Promise<number>): Promise<number> {
+async function drain(signal: AbortSignal | undefined, removeSome: () => Promise<number>): Promise<number> {
   let total = 0
-  for (let removed = batch; removed === batch; total += removed) removed = await removeSome()
+  for (let removed = batch; removed === batch && signal?.aborted !== true; total += removed)
+    removed = await removeSome()
   return total
 }
 
 /** Sweeps every minute, one run at a time. Returns what stops it. */
 export function startSweeping(parts: SweepParts): () => Promise<void> {
-  return startPeriodic(() => sweep(parts), {
+  return startPeriodic((signal) => sweep(parts, signal), {
     clock: parts.clock,
     log: parts.log,
     everyMs,

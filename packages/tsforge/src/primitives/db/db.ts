@@ -96,7 +96,7 @@ class Facade implements Db {
     return this.#driver.close()
   }
 
-  async #run<R>(text: string, values: unknown[] | undefined): Promise<QueryResult<R>> {
+  async #run<R>(text: string, values: unknown[] | undefined, again = true): Promise<QueryResult<R>> {
     this.#checkFree()
     const started = this.#meter.start()
     try {
@@ -106,7 +106,7 @@ class Facade implements Db {
     } catch (error) {
       this.#meter.end('primary', text, started, null, error)
       // The plan was refused before it ran, so running it again cannot do anything twice.
-      if (dbErrors.is(error, 'db.stale_plan')) return this.#driver.query<R>(text, values)
+      if (again && dbErrors.is(error, 'db.stale_plan')) return this.#run<R>(text, values, false)
       throw error
     }
   }

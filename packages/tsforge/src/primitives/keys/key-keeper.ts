@@ -191,11 +191,22 @@ export class KeyKeeper {
   }
 
   async revoke(kid: string): Promise<void> {
+    let ring = await this.loaded()
+    // Another replica may turn the keys meanwhile, so that what was next is active now: look again.
+    for (let look = 0; look < 3; look++) {
+      const done = await this.#revokeIn(ring, kid)
+      ring = await this.reload()
+      if (done) return
+      if (!ring.keys.has(kid)) break
+    }
+    throw keysErrors.error('keys.unknown')
+  }
+
+  async #revokeIn({ active, next }: KeyRing, kid: string): Promise<boolean> {
     const { db, clock } = this.#parts
-    const { active, next } = await this.loaded()
     if (kid === active.kid) await this.rotate({ now: true })
     const replacement = kid === next.kid ? await this.#generate() : undefined
-    const found = await db.tx(async (tx) => {
+    return db.tx(async (tx) => {
       const done =
         replacement === undefined
           ? await expireKey(tx, kid, new Date(clock.now()))
@@ -203,8 +214,6 @@ export class KeyKeeper {
       if (done) await announce(db, tx)
       return done
     })
-    if (!found) throw keysErrors.error('keys.unknown')
-    await this.reload()
   }
 
   async list(): Promise<SigningKey[]> {

@@ -119,6 +119,7 @@ export class PgPool implements Queryable {
   close(): Promise<void> {
     this.#closed ??= (async () => {
       if (this.#own) await this.#pool.end()
+      else this.#pool.off('error', tellLost)
       await Promise.all(this.#retiring)
     })()
     return this.#closed
@@ -173,8 +174,12 @@ function adopt(pool: Pool): Pool {
     })
   }
   // An idle connection died; the pool has dropped it already.
-  pool.on('error', (cause) => tellConnection({ kind: 'lost', cause }))
+  pool.on('error', tellLost)
   return pool
+}
+
+function tellLost(cause: Error): void {
+  tellConnection({ kind: 'lost', cause })
 }
 
 function refuse(error: unknown): never {

@@ -307,6 +307,17 @@ describe('revoke', () => {
     ])
     await expect(keys.revoke('nobody')).rejects.toMatchObject({ code: 'keys.unknown' })
   })
+
+  test('finds a next key that another replica has made the active one meanwhile', async () => {
+    const [keys, unaware] = [await started(), replica(db, clock)]
+    await unaware.sign({ sub: 'u' }, at)
+    const next = (await keys.list()).find((key) => key.state === 'next')!
+    await keys.rotate({ now: true })
+    await unaware.revoke(next.kid)
+    expect((await unaware.jwks()).keys.map((key) => key.kid)).not.toContain(next.kid)
+    expect(kidOf(await unaware.sign({ sub: 'u' }, at))).not.toBe(next.kid)
+    expect(await states()).toMatchObject([{ state: 'active' }, { state: 'next' }, { state: 'retired' }])
+  })
 })
 
 describe('algorithms', () => {
