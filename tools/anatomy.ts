@@ -17,6 +17,7 @@ const moduleFolders = new Set(['drivers', 'migrations', 'tests', 'sql', 'assets'
 /** Folders that one module needs and no other: db's migration engine and repositories, and what its drivers share. */
 const ownFolders: Readonly<Record<string, readonly string[]>> = {
   db: ['migrate', 'pg', 'repository'],
+  events: ['dispatcher'],
   jobs: ['runner', 'scheduler', 'steps'],
 }
 const bannedName = /(?:^|[-._])(?:utils?|helpers?|common|misc|managers?)(?:[-._]|$)/

@@ -2,6 +2,7 @@ import type { Feature } from '../http/feature.ts'
 import { inOrder } from '../kernel/lifecycle.ts'
 import type { Plugin } from '../kernel/plugin.ts'
 import type { Ports } from '../kernel/plugin.ts'
+import { eventsPort } from '../primitives/events/outbox.ts'
 import { jobsPort } from '../primitives/jobs/jobs.ts'
 import { schedulesPort } from '../primitives/jobs/scheduler/schedules.ts'
 import { hostErrors } from './errors.ts'
@@ -51,12 +52,13 @@ export async function arrange(listed: readonly Feature[]): Promise<readonly Feat
   )
 }
 
-/** Whoever has jobs or schedules needs somebody to see to them, though not to start before it. */
-function needsOf({ needs = {}, jobs, schedules }: Feature): Ports {
+/** Whoever has jobs, schedules or subscriptions needs somebody to see to them, though not to start before it. */
+function needsOf({ needs = {}, jobs, schedules, subscriptions }: Feature): Ports {
   return {
     ...needs,
     ...(jobs !== undefined && { 'its jobs': jobsPort }),
     ...(schedules !== undefined && { 'its schedules': schedulesPort }),
+    ...(subscriptions !== undefined && { 'its subscriptions': eventsPort }),
   }
 }
 

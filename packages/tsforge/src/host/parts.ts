@@ -114,6 +114,7 @@ async function declareAll(services: Services): Promise<void> {
   const declared = {
     jobs: all.flatMap(([feature, service]) => feature.jobs?.(service) ?? []),
     schedules: all.flatMap(([feature, service]) => feature.schedules?.(service) ?? []),
+    subscriptions: all.flatMap(([feature, service]) => feature.subscriptions?.(service) ?? []),
   }
   for (const [{ name, worker }, service] of all)
     await named('boot.setup_failed', name, () => worker?.declare(service, declared))

@@ -80,10 +80,16 @@ export interface ScheduleDeclaration {
   readonly kind: string
 }
 
+/** Which events go where; `subscribe` of tsforge/events and alike make one. */
+export interface SubscriptionDeclaration {
+  readonly name: string
+}
+
 /** What all parts of an app want to have run for them. */
 export interface Declarations {
   readonly jobs: readonly JobDeclaration[]
   readonly schedules: readonly ScheduleDeclaration[]
+  readonly subscriptions: readonly SubscriptionDeclaration[]
 }
 
 /**
@@ -122,6 +128,8 @@ export interface Plugin<Options = unknown, Needs extends Ports = Ports, Service 
   /** Jobs that this part runs. Who declares some gets the standard queue when the app lists none. */
   jobs?(service: Service): readonly JobDeclaration[]
   schedules?(service: Service): readonly ScheduleDeclaration[]
+  /** Events that this part wants to have. Who declares some gets the standard log when the app lists none. */
+  subscriptions?(service: Service): readonly SubscriptionDeclaration[]
   readonly worker?: AppWorker<Service>
   /** Asked by `/readyz`. */
   health?(service: Service, signal: AbortSignal): Promise<Health>

@@ -43,16 +43,20 @@ export interface HandlerSubscription extends To, DeliveryOptions {
   readonly handler: (event: LoggedEvent<never>, call: EventCall) => unknown
 }
 
-/** Each event adds one job, exactly once, in the transaction that takes note of it. */
-export interface JobSubscription extends To {
+/** Each event adds one job, exactly once, in the transaction that takes note of it. Fails and waits as a transaction does. */
+export interface JobSubscription extends To, Pick<DeliveryOptions, 'maxAttempts' | 'backoff'> {
   readonly job: Job<never>
   /** `undefined`: no job for this event. */
   readonly payload: (event: LoggedEvent<never>) => unknown
   readonly options?: (event: LoggedEvent<never>) => EnqueueOptions
 }
 
-/** What a transaction does with a batch of events; it and the position of the subscription commit together. */
-export interface TransactionSubscription extends To {
+/**
+ * What a transaction does with a batch of events, in the order of the log; it and the position of the subscription commit
+ * together. A batch that fails is tried again, smaller each time, and everything waits behind it; one event that fails
+ * `maxAttempts` times alone is a dead letter.
+ */
+export interface TransactionSubscription extends To, Pick<DeliveryOptions, 'maxAttempts' | 'backoff'> {
   readonly transaction: (events: readonly LoggedEvent<never>[], tx: Queryable) => Promise<void>
 }
 
