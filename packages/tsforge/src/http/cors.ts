@@ -1,7 +1,7 @@
 import type { HeaderList } from './security-headers.ts'
 
 const exposed =
-  'X-Request-ID, ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Idempotent-Replayed'
+  'X-Request-ID, ETag, Location, Retry-After, RateLimit, RateLimit-Policy, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, Idempotent-Replayed, Idempotency-Persisted'
 const allowedHeaders =
   'Authorization, Content-Type, Accept, Accept-Language, Idempotency-Key, X-Tenant-ID, X-Request-ID, If-Match, If-None-Match, Last-Event-ID, traceparent, tracestate'
 

@@ -55,7 +55,7 @@ export interface TestDbInput {
 export interface TestDb extends Db, AsyncDisposable {
   /** `undefined` on PGlite. */
   readonly url: string | undefined
-  /** Another pool on the same database: a second replica of an app. */
+  /** Another pool on the same database: a second replica of an app. On PGlite, which has one connection, the same. */
   another(): Db
 }
 
@@ -82,7 +82,8 @@ export async function testDb({ migrations = [], clock = systemClock }: TestDbInp
     return extended(
       open(driver),
       undefined,
-      () => open(pglite({ pglite: borrowed.pglite })),
+      // Two pools would send their messages in turns over the one connection that there is.
+      () => open(overlaid<DbDriver>(driver, { close: async () => {} })),
       async () => {
         await closeAll()
         await borrowed[Symbol.asyncDispose]()
@@ -97,14 +98,17 @@ export async function testDb({ migrations = [], clock = systemClock }: TestDbInp
   })
 }
 
-/** The facade's members live on its prototype and need it as `this`. */
 function extended(db: Db, url: string | undefined, another: () => Db, dispose: () => Promise<void>): TestDb {
-  const own: Record<PropertyKey, unknown> = { url, another, [Symbol.asyncDispose]: dispose }
-  return new Proxy(db, {
-    get: (target, key) => {
+  return overlaid<TestDb>(db, { url, another, [Symbol.asyncDispose]: dispose })
+}
+
+/** `target` with members of its own: those of classes live on their prototype and need the target as `this`. */
+function overlaid<T extends object>(target: object, own: Readonly<Record<PropertyKey, unknown>>): T {
+  return new Proxy(target, {
+    get: (_, key) => {
       if (Object.hasOwn(own, key)) return own[key]
       const value: unknown = Reflect.get(target, key, target)
       return typeof value === 'function' ? (value as (...args: unknown[]) => unknown).bind(target) : value
     },
-  }) as TestDb
+  }) as T
 }
