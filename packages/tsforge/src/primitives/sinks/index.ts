@@ -1,0 +1,8 @@
+export { createSink, isSinkError } from './create-sink.ts'
+export type { SinkOptions } from './create-sink.ts'
+export type * from './driver.ts'
+export { SinkError, sinkErrors } from './errors.ts'
+export type { SinkErrorCode } from './errors.ts'
+export { failureChannel } from './events.ts'
+export type { SinkFailureEvent } from './events.ts'
+export type { SinkAddress, SinkMode } from './message.ts'

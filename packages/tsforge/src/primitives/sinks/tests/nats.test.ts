@@ -1,0 +1,174 @@
+import { inspect } from 'node:util'
+import { jetstream, jetstreamManager } from '@nats-io/jetstream'
+import { connect } from '@nats-io/transport-node'
+import type { NatsConnection } from '@nats-io/transport-node'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { hasNats, startNats } from '../../../testing/nats-server.ts'
+import type { NatsServer } from '../../../testing/nats-server.ts'
+import { loggedEvent, sinkContract } from '../contract.ts'
+import type { StoredMessage } from '../contract.ts'
+import { createSink } from '../create-sink.ts'
+import { nats } from '../drivers/nats.ts'
+
+const never = new AbortController().signal
+const create = { subjects: ['order.>', 'other.>'] }
+
+async function messagesOf(url: string, stream: string): Promise<StoredMessage[]> {
+  const connection = await connect({ servers: url, timeout: 10_000 })
+  try {
+    const manager = await jetstreamManager(connection)
+    const { state } = await manager.streams.info(stream)
+    if (state.messages === 0) return []
+    const consumer = await jetstream(connection).consumers.get(stream)
+    const found: StoredMessage[] = []
+    for await (const message of await consumer.fetch({ max_messages: state.messages, expires: 5000 })) {
+      const headers = message.headers!
+      const attributes = Object.fromEntries(
+        headers
+          .keys()
+          .filter((name) => name.startsWith('ce-'))
+          .map((name) => [name.slice(3), decodeURIComponent(headers.get(name))]),
+      )
+      found.push({
+        id: headers.get('Nats-Msg-Id'),
+        to: message.subject,
+        contentType: headers.get('Content-Type'),
+        attributes,
+        body: message.string(),
+      })
+    }
+    return found
+  } finally {
+    await connection.close()
+  }
+}
+
+describe.runIf(hasNats)('nats', () => {
+  sinkContract({
+    name: 'nats',
+    create: async () => {
+      const server = await startNats()
+      return {
+        driver: () => nats({ url: server.url, stream: 'facts', create }),
+        addresses: ['order.placed', 'other.placed'],
+        refused: 'foreign.subject',
+        stored: () => messagesOf(server.url, 'facts'),
+        crash: { kill: () => server.kill(), start: () => server.start() },
+        [Symbol.asyncDispose]: () => server[Symbol.asyncDispose](),
+      }
+    },
+  })
+
+  describe('a stream', () => {
+    let server: NatsServer
+    let connection: NatsConnection
+    beforeAll(async () => {
+      server = await startNats()
+      connection = await connect({ servers: server.url })
+    })
+    afterAll(async () => {
+      await connection.close()
+      await server[Symbol.asyncDispose]()
+    })
+
+    it('stores an event once that is published twice', async () => {
+      const sink = createSink(nats({ connection, stream: 'once', create: { subjects: ['once'] } }), { to: 'once' })
+      const batch = [loggedEvent(), loggedEvent()]
+      await sink.publish(batch, never)
+      await sink.publish(batch, never)
+      expect(await messagesOf(server.url, 'once')).toHaveLength(2)
+      await sink.close()
+      expect(connection.isClosed()).toBe(false)
+    })
+
+    it('that is full refuses the events that it has no place for, by their ids', async () => {
+      const full = { subjects: ['full'], max_msgs: 3, discard: 'new' as never }
+      const sink = createSink(nats({ url: server.url, stream: 'full', create: full }), { to: 'full' })
+      const batch = Array.from({ length: 5 }, () => loggedEvent({ partitionkey: 'a' }))
+      await expect(sink.publish(batch, never)).rejects.toMatchObject({
+        code: 'sinks.unconfirmed',
+        unconfirmed: [batch[3]!.id, batch[4]!.id],
+        cause: { message: 'maximum messages exceeded' },
+      })
+      await sink.close()
+    })
+
+    it('of another name confirms nothing', async () => {
+      const manager = await jetstreamManager(connection)
+      await manager.streams.add({ name: 'foreign', subjects: ['theirs'] })
+      const sink = createSink(nats({ url: server.url, stream: 'mine' }), { to: 'theirs' })
+      const event = loggedEvent()
+      await expect(sink.publish([event], never)).rejects.toMatchObject({ unconfirmed: [event.id] })
+      expect(await messagesOf(server.url, 'foreign')).toEqual([])
+      await sink.close()
+    })
+
+    it('that was deleted is made again', async () => {
+      const sink = createSink(nats({ url: server.url, stream: 'again', create: { subjects: ['again'] } }), {
+        to: 'again',
+      })
+      await sink.publish([loggedEvent()], never)
+      await (await jetstreamManager(connection)).streams.delete('again')
+      const event = loggedEvent()
+      await expect(sink.publish([event], never)).rejects.toMatchObject({ code: 'sinks.unconfirmed' })
+      await sink.publish([event], never)
+      expect(await messagesOf(server.url, 'again')).toHaveLength(1)
+      await sink.close()
+    })
+
+    it('refuses an event that is larger than the server takes, and stores its neighbours', async () => {
+      const sink = createSink(nats({ url: server.url, stream: 'large', create: { subjects: ['large'] } }), {
+        to: 'large',
+      })
+      const large = loggedEvent({ data: 'x'.repeat(2 ** 20 + 1) })
+      await expect(sink.publish([loggedEvent(), large, loggedEvent()], never)).rejects.toMatchObject({
+        code: 'sinks.unconfirmed',
+        unconfirmed: [large.id],
+      })
+      expect(await messagesOf(server.url, 'large')).toHaveLength(2)
+      await sink.close()
+    })
+
+    it('takes no subject that would speak to the server', async () => {
+      const sink = createSink(nats({ url: server.url, stream: 'once', create: { subjects: ['once'] } }), {
+        to: 'once\r\nPUB once 1\r\nx',
+      })
+      await expect(sink.publish([loggedEvent()], never)).rejects.toMatchObject({ code: 'sinks.unconfirmed' })
+      await sink.close()
+    })
+  })
+
+  it('gives up a server that hangs when the time is up, and comes back on a new connection', async () => {
+    await using server = await startNats()
+    const sink = createSink(nats({ url: server.url, stream: 'facts', create }), { deadlineMs: 300 })
+    await sink.publish([loggedEvent()], never)
+    server.pause()
+    const batch = Array.from({ length: 50 }, () => loggedEvent())
+    await expect(sink.publish(batch, never)).rejects.toMatchObject({
+      code: 'sinks.unavailable',
+      unconfirmed: batch.map(({ id }) => id),
+    })
+    server.resume()
+    await expect.poll(() => sink.publish(batch, never).then(() => 'sent', String), { timeout: 10_000 }).toBe('sent')
+    expect(await messagesOf(server.url, 'facts')).toHaveLength(51)
+    await sink.close()
+  })
+
+  it('logs in by the URL, and says nothing of the password when it is wrong', async () => {
+    await using server = await startNats({ config: 'authorization { user: "app", password: "p@ss/word" }' })
+    const urlWith = (password: string): string => `nats://app:${encodeURIComponent(password)}@127.0.0.1:${server.port}`
+    const sink = createSink(nats({ url: urlWith('p@ss/word'), stream: 'facts', create }))
+    await sink.publish([loggedEvent()], never)
+    await sink.close()
+    const wrong = createSink(nats({ url: urlWith('hunter2!'), stream: 'facts', create }))
+    const error: unknown = await wrong.publish([loggedEvent()], never).catch((fault: unknown) => fault)
+    expect(error).toMatchObject({ code: 'sinks.unavailable' })
+    expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('hunter2')
+    await wrong.close()
+  })
+
+  it('names the option that is wrong, not its value', () => {
+    for (const url of ['http://a:hunter2@b', 'a:hunter2', ''])
+      expect(() => nats({ url, stream: 'facts' })).toThrow(expect.objectContaining({ code: 'sinks.option_invalid' }))
+  })
+})
