@@ -48,6 +48,8 @@ export interface ReadRequest {
   /** Source of a regular expression over the type. Absent: all. */
   readonly match?: string | undefined
   readonly tenantId?: string | undefined
+  /** Only as far as somebody had looked when the listeners were told: cheaper for who goes on whenever they are. */
+  readonly told?: boolean | undefined
 }
 
 export interface LogPage {

@@ -1,7 +1,8 @@
 import { defineFeature } from '../../http/feature.ts'
 import type { Feature } from '../../http/feature.ts'
-import type { Port } from '../../kernel/plugin.ts'
+import type { Port, Toolbox } from '../../kernel/plugin.ts'
 import { dbPort } from '../db/index.ts'
+import type { Db } from '../db/index.ts'
 import { createEvents } from './create-events.ts'
 import type { EventsDriver } from './driver.ts'
 import { eventsErrors } from './errors.ts'
@@ -23,12 +24,24 @@ export function events(given: EventsFeature = {}): Feature {
     needs: { db: dbPort },
     provides: eventsPort as Port<Events>,
     errors: eventsErrors,
-    setup: async ({ options, clock, log, app, db }) => {
+    migrations: { module: 'events', directory: new URL('./migrations/', import.meta.url) },
+    setup: async (parts) => {
+      const { options, clock, log, app } = parts
       const { source = `/${app.name}`, dataLimit, pollMs } = options
-      const driver = given.driver ?? (await import('./drivers/memory.ts')).memory({ clock, db })
+      const driver = given.driver ?? (await chooseDriver(parts))
       return createEvents(driver, { source, dataLimit, pollMs, clock, log })
     },
     start: (service) => service.start(),
     stop: (service) => service.close(),
   })
+}
+
+/** Only the code of the chosen one is loaded. */
+async function chooseDriver({
+  options,
+  clock,
+  db,
+}: Pick<Toolbox<EventsOptions>, 'options' | 'clock'> & { readonly db: Db }): Promise<EventsDriver> {
+  if (options.driver === 'memory') return (await import('./drivers/memory.ts')).memory({ clock, db })
+  return (await import('./drivers/postgres.ts')).postgres({ db })
 }

@@ -1,0 +1,4 @@
+import { eventsContract } from '../contract.ts'
+import { postgresLab } from './lab.ts'
+
+eventsContract({ name: 'postgres', create: postgresLab })
