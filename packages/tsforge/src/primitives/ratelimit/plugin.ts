@@ -21,7 +21,7 @@ import { apiPolicies, policiesOf, standardPolicies } from './route-policies.ts'
 import { misdeclared } from './rules.ts'
 
 export interface RatelimitFeature {
-  /** Limits that routes name. One of the name of a standard one (`ip`, `user`, `register`, `login`, `refresh`) takes its place. */
+  /** Limits that routes name. One of the name of a standard one (`ip`, `user`, `register`, `login`, `refresh`, `hooks`) takes its place. */
   readonly limits?: readonly Policy[]
   /** Names of those that count calls of every route which does not say otherwise. Default: `ip` and `user`. */
   readonly api?: readonly string[]

@@ -9,6 +9,8 @@ export function standardPolicies(): readonly Policy[] {
     defineLimit({ name: 'register', key: 'ip', limit: 20, window: '10m' }),
     defineLimit({ name: 'login', key: 'ip', limit: 30, window: '1m' }),
     defineLimit({ name: 'refresh', key: 'ip', limit: 60, window: '1m' }),
+    // Senders of webhooks come from few addresses, and in bursts.
+    defineLimit({ name: 'hooks', key: 'ip', limit: 6000, window: '1m' }),
   ]
 }
 

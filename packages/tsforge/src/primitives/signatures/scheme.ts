@@ -34,7 +34,7 @@ export interface SignedRequest {
 /**
  * `missing`: a header that the scheme needs is absent. `malformed`: it is there in a form that no sender gives it.
  * `too_old`, `too_new`: outside of the tolerance. `mismatch`: signed by another key, or something was altered.
- * For logs and metrics: who asks must not learn which.
+ * Whoever asks must not learn whether it was `malformed` or a `mismatch`.
  */
 export type Refusal = 'missing' | 'malformed' | 'too_old' | 'too_new' | 'mismatch'
 

@@ -45,16 +45,19 @@ function whole(head: string, body: string | Uint8Array): Buffer {
   return typeof body === 'string' ? Buffer.from(head + body) : Buffer.concat([Buffer.from(head), body])
 }
 
+const webhook = { id: 'webhook-id', timestamp: 'webhook-timestamp', signature: 'webhook-signature' }
+const svix = { id: 'svix-id', timestamp: 'svix-timestamp', signature: 'svix-signature' }
+
 function verifyStandard(keys: SignatureKeys, request: SignedRequest): Verdict {
-  const vendor = request.headers['webhook-signature'] === undefined ? 'svix' : 'webhook'
-  const id = readHeader(request, `${vendor}-id`)
-  const stamp = readHeader(request, `${vendor}-timestamp`)
-  const list = readHeader(request, `${vendor}-signature`)
+  const names = request.headers['webhook-signature'] === undefined ? svix : webhook
+  const id = readHeader(request, names.id)
+  const stamp = readHeader(request, names.timestamp)
+  const list = readHeader(request, names.signature)
   if (id === undefined || stamp === undefined || list === undefined) return missing
   if (id === null || stamp === null || list === null || !isId(id)) return malformed
   const timestamp = readTimestamp(stamp, request)
   if (typeof timestamp !== 'number') return timestamp
-  const given = list.split(' ', maxSignatures + 1)
+  const given = list.includes(' ') ? list.split(' ', maxSignatures + 1) : [list]
   if (given.length > maxSignatures) return malformed
   const key = matching(listOf(keys), `${id}.${stamp}.`, request.body, given)
   return key < 0 ? mismatch : { ok: true, id, timestamp, key }

@@ -7,10 +7,9 @@ const pattern = /^[1-9]\d{9}$/
 
 /** Throws `signatures.message_invalid`. */
 export function timestampText(seconds: number): string {
-  const text = String(seconds)
-  if (!pattern.test(text))
+  if (!Number.isInteger(seconds) || seconds < 1e9 || seconds >= 1e10)
     throw signaturesErrors.error('signatures.message_invalid', { meta: { reason: 'its timestamp is out of range' } })
-  return text
+  return String(seconds)
 }
 
 /** Seconds, or why not. */

@@ -1,0 +1,1 @@
+drop table forge_webhooks_in_deliveries;
