@@ -2,7 +2,7 @@ import { planIn } from '../app.ts'
 import type { Plan } from '../../host/plan.ts'
 import { broken, fine } from './finding.ts'
 import type { Finding } from './finding.ts'
-import { nodeVersion, portFree, secretFile, stateFolder } from './machine.ts'
+import { nodeVersion, portFree, secretFile, stateFolder, trustedProxies } from './machine.ts'
 
 /** Runs every check that can be run; one that fails never hides the others. */
 export async function examine(cwd: string): Promise<readonly Finding[]> {
@@ -24,7 +24,7 @@ export async function examine(cwd: string): Promise<readonly Finding[]> {
       `${app.name} ${app.version} (${app.environment}): ${features.map((feature) => feature.name).join(', ')}`,
     ),
   )
-  findings.push(stateFolder(plan), secretFile(plan), await portFree(plan))
+  findings.push(stateFolder(plan), secretFile(plan), trustedProxies(plan), await portFree(plan))
   const { examineServices } = await import('./services.ts')
   findings.push(...(await examineServices(plan)))
   return findings

@@ -47,6 +47,21 @@ export function secretFile({ app, host }: Plan): Finding {
   return fine(name, '.forge/secret, readable by its owner alone')
 }
 
+/** Whose word on the caller's address is taken: limits, logs and throttles go by it. */
+export function trustedProxies({ app, http }: Plan): Finding {
+  const name = 'proxies'
+  const { trustedProxies: trusted } = http
+  if (trusted.length > 0) return fine(name, `X-Forwarded-For is believed of ${trusted.join(', ')}`)
+  const detail = 'none is trusted: the caller is who connects'
+  if (app.environment !== 'production') return fine(name, detail)
+  return {
+    name,
+    state: 'warning',
+    detail,
+    fix: 'Behind a load balancer set FORGE_HTTP_TRUSTED_PROXIES to its addresses, or all callers share one limit; without one ignore this.',
+  }
+}
+
 /** Free, or held by this very app. */
 export async function portFree({ app, http }: Plan): Promise<Finding> {
   const name = 'port'

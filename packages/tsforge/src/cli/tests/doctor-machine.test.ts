@@ -1,0 +1,18 @@
+import { expect, it } from 'vitest'
+import type { Plan } from '../../host/plan.ts'
+import { trustedProxies } from '../doctor/machine.ts'
+
+const planned = (environment: string, proxies: readonly string[]): Plan =>
+  ({ app: { environment }, http: { trustedProxies: proxies } }) as unknown as Plan
+
+it('forge doctor tells whose word on callers is taken, and warns in production when it is nobody’s', () => {
+  expect(trustedProxies(planned('production', ['10.0.0.0/8']))).toMatchObject({
+    state: 'ok',
+    detail: expect.stringContaining('10.0.0.0/8'),
+  })
+  expect(trustedProxies(planned('development', []))).toMatchObject({ state: 'ok' })
+  expect(trustedProxies(planned('production', []))).toMatchObject({
+    state: 'warning',
+    fix: expect.stringContaining('FORGE_HTTP_TRUSTED_PROXIES'),
+  })
+})
