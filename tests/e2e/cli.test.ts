@@ -37,6 +37,7 @@ describe('forge', () => {
       'config',
       'state folder',
       'secret',
+      'proxies',
       'port',
       'setup',
       'database',
