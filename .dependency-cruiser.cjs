@@ -26,6 +26,10 @@ const peerPackages = [
   'redis',
   'nodemailer',
   '@aws-sdk/[^/]+',
+  '@nats-io/[^/]+',
+  'amqplib',
+  '@types/amqplib',
+  '@platformatic/kafka',
 ]
 
 const from = (room, ...but) => ({ path: `${src}/${room}/`, pathNot: [tests, '/contract\\.ts$', ...but] })
@@ -114,6 +118,8 @@ module.exports = {
           `${src}/primitives/jobs/steps/store\\.ts$`,
           // The arithmetic of rate limits is that of every store.
           `${src}/primitives/ratelimit/(?:gcra|places|sliding)\\.ts$`,
+          // A connection that is opened when needed and opened anew, the same for every broker.
+          `${src}/primitives/sinks/held\\.ts$`,
           `${src}/$1/drivers/$2(?:/|\\.ts$)`,
         ],
       },
@@ -122,7 +128,13 @@ module.exports = {
       name: 'peers-only-in-drivers',
       comment: 'An outside system is known to its drivers alone.',
       severity: 'error',
-      from: from('(?:primitives|features|host)', '/drivers/', '/primitives/db/(?:pg/|(?:drizzle|kysely)\\.ts$)'),
+      from: from(
+        '(?:primitives|features|host)',
+        '/drivers/',
+        '/primitives/db/(?:pg/|(?:drizzle|kysely)\\.ts$)',
+        // What a mail looks like is the same for all drivers.
+        '/primitives/mailer/compose\\.ts$',
+      ),
       to: { path: packages(peerPackages) },
     },
     {

@@ -85,6 +85,24 @@ describe.runIf(hasRedis)('redis', () => {
       client.destroy()
     })
 
+    it('gets nothing behind the part of a large batch that failed', async () => {
+      let calls = 0
+      const flaky: Redis = Object.create(reader, {
+        script: {
+          value: (...args: Parameters<Redis['script']>) => {
+            calls += 1
+            return calls === 2 ? Promise.reject(new Error('lost')) : reader.script(...args)
+          },
+        },
+      }) as Redis
+      const sink = createSink(redis({ redis: flaky }), { to: 'parts' })
+      const batch = Array.from({ length: 200 }, () => loggedEvent({ partitionkey: 'a' }))
+      const error = (await sink.publish(batch, never).catch((fault: unknown) => fault)) as SinkError
+      const stored = (await entriesOf(reader, 'parts')).map(({ id }) => id)
+      expect(stored.length).toBeGreaterThan(0)
+      expect([...stored, ...error.unconfirmed]).toEqual(batch.map(({ id }) => id))
+    })
+
     it('has all events of a batch or none when the memory is used up', async () => {
       const batch = Array.from({ length: 20 }, () => loggedEvent({ partitionkey: 'a' }))
       const sink = createSink(redis({ redis: reader }), { to: 'full' })
