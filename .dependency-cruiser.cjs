@@ -28,7 +28,6 @@ const peerPackages = [
   '@aws-sdk/[^/]+',
   '@nats-io/[^/]+',
   'amqplib',
-  '@types/amqplib',
   '@platformatic/kafka',
 ]
 
