@@ -18,6 +18,8 @@ export interface RabbitmqServer extends AsyncDisposable {
 }
 
 export interface RabbitmqServerSettings {
+  /** Lines of its configuration, e.g. `max_message_size = 1024`. */
+  readonly config?: string
   /** Default 60 s: a busy machine takes long to start one. */
   readonly startMs?: number
 }
@@ -33,11 +35,12 @@ export const hasRabbitmq: boolean = existsSync(script)
 if (!hasRabbitmq && process.env['FORGE_TEST_NO_SKIP'] === '1') throw new Error('no rabbitmq-server is installed')
 
 /** Starts one, in about four seconds. Everything of it goes with it. */
-export async function startRabbitmq({ startMs = 60_000 }: RabbitmqServerSettings = {}): Promise<RabbitmqServer> {
+export async function startRabbitmq(settings: RabbitmqServerSettings = {}): Promise<RabbitmqServer> {
+  const { config = '', startMs = 60_000 } = settings
   if (!hasRabbitmq) throw new Error('no rabbitmq-server is installed')
   const [port, dist, epmdPort] = [await freePort(), await freePort(), await freePort()]
   const dir = mkdtempSync(join(tmpdir(), 'forge-rabbitmq-'))
-  const env = environment(dir, port, dist, epmdPort)
+  const env = environment(dir, port, dist, epmdPort, config)
   // Erlang's register of nodes would be started as a daemon that outlives the node.
   const epmd = new Process('epmd', ['-address', '127.0.0.1', '-port', String(epmdPort)], env)
   let node: Process | undefined
@@ -69,12 +72,12 @@ export async function startRabbitmq({ startMs = 60_000 }: RabbitmqServerSettings
 }
 
 /** https://www.rabbitmq.com/docs/configure#supported-environment-variables */
-function environment(dir: string, port: number, dist: number, epmdPort: number): NodeJS.ProcessEnv {
+function environment(dir: string, port: number, dist: number, epmdPort: number, config: string): NodeJS.ProcessEnv {
   writeFileSync(join(dir, 'plugins'), '[].\n')
   writeFileSync(join(dir, 'rabbitmq-env.conf'), '')
   writeFileSync(
     join(dir, 'rabbitmq.conf'),
-    `listeners.tcp.1 = 127.0.0.1:${port}\nvm_memory_high_watermark.absolute = 512MB\ndisk_free_limit.absolute = 1MB\nlog.file.level = warning\n`,
+    `listeners.tcp.1 = 127.0.0.1:${port}\nvm_memory_high_watermark.absolute = 512MB\ndisk_free_limit.absolute = 1MB\nlog.file.level = warning\n${config}\n`,
   )
   return {
     PATH: process.env['PATH'],

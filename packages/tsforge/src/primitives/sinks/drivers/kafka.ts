@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import type { Producer, ProducerOptions, SASLOptions } from '@platformatic/kafka'
 import type { SinkDriver, SinkMessage } from '../driver.ts'
 import { asError, loaded, refuseOption, unreachable } from '../errors.ts'
@@ -100,7 +101,8 @@ function settingsOf(options: KafkaSinkOptions): ProducerOptions<Buffer, Buffer, 
     retries: 2,
     retryDelay: 100,
     ...(sasl !== undefined && { sasl }),
-    ...(tls !== undefined && { tls }),
+    // Managed brokers go by the name (SNI), which an address does not have.
+    ...(tls !== undefined && { tls, tlsServerName: urls.every(({ hostname }) => isIP(hostname) === 0) }),
   }
 }
 

@@ -1,3 +1,6 @@
+import { isIP } from 'node:net'
+import { checkServerIdentity } from 'node:tls'
+import type { PeerCertificate } from 'node:tls'
 import type { JetStreamClient, JetStreamManager, StreamConfig } from '@nats-io/jetstream'
 import type { MsgHdrs, NatsConnection, NodeConnectionOptions } from '@nats-io/transport-node'
 import type { Outcome, SinkDriver, SinkMessage } from '../driver.ts'
@@ -13,7 +16,7 @@ export interface NatsSinkOptions {
   readonly stream: string
   /** Makes the stream where there is none, e.g. `{ subjects: ['order.>'], num_replicas: 3 }`. */
   readonly create?: Partial<StreamConfig>
-  readonly tls?: NodeConnectionOptions['tls']
+  readonly tls?: NonNullable<NodeConnectionOptions['tls']>
   /** E.g. `credsAuthenticator`, for NKeys, JWTs and tokens that change. */
   readonly authenticator?: NodeConnectionOptions['authenticator']
   /** For one attempt to connect. Default 5 s. */
@@ -38,7 +41,7 @@ const answerMs = 60_000
 export function nats(options: NatsSinkOptions): SinkDriver {
   const { stream, connection } = options
   if (stream === '') refuseOption('stream', 'is missing')
-  const servers = connection === undefined ? serversOf(options.url) : undefined
+  const servers = connection === undefined ? serversOf(options) : undefined
   const held = new Held(
     async () => openLink(options, servers),
     async (link) => {
@@ -83,12 +86,11 @@ export function nats(options: NatsSinkOptions): SinkDriver {
 async function openLink(options: NatsSinkOptions, servers: Servers | undefined): Promise<Link> {
   const { connect, headers } = await loaded('@nats-io/transport-node', () => import('@nats-io/transport-node'))
   const { jetstream, jetstreamManager } = await loaded('@nats-io/jetstream', () => import('@nats-io/jetstream'))
-  const { connection: given, tls, authenticator, connectMs = 5000 } = options
+  const { connection: given, authenticator, connectMs = 5000 } = options
   const connection =
     given ??
     (await connect({
       ...servers,
-      ...(tls !== undefined && { tls }),
       ...(authenticator !== undefined && { authenticator }),
       timeout: connectMs,
       name: 'tsforge-sink',
@@ -134,12 +136,12 @@ interface Servers {
   readonly user?: string
   readonly pass?: string
   readonly token?: string
-  readonly tls?: NonNullable<NodeConnectionOptions['tls']>
+  readonly tls?: NonNullable<NatsSinkOptions['tls']>
 }
 
 /** The client takes addresses alone, so what else a URL says is taken out of it. */
-function serversOf(from: string | readonly string[] | undefined): Servers {
-  const urls = (typeof from === 'string' ? from.split(',') : (from ?? [])).map(parsed)
+function serversOf({ url, tls }: NatsSinkOptions): Servers {
+  const urls = (typeof url === 'string' ? url.split(',') : (url ?? [])).map(parsed)
   const [first] = urls
   if (first === undefined) refuseOption('url', 'is missing')
   const [user, pass] = [decodeURIComponent(first.username), decodeURIComponent(first.password)]
@@ -147,8 +149,21 @@ function serversOf(from: string | readonly string[] | undefined): Servers {
     servers: urls.map(({ host }) => host),
     ...(pass !== '' && { user, pass }),
     ...(pass === '' && user !== '' && { token: user }),
-    ...(urls.some(({ protocol }) => protocol === 'tls:') && { tls: {} }),
+    ...((tls !== undefined || urls.some(({ protocol }) => protocol === 'tls:')) && { tls: trusting(urls, tls) }),
   }
+}
+
+/** The client gives TLS no name for an address, and Node then takes `localhost` for the name to look for. */
+function trusting(urls: readonly URL[], tls: NatsSinkOptions['tls']): NonNullable<NatsSinkOptions['tls']> {
+  const hosts = urls.map(({ hostname }) => hostname.replaceAll(/^\[|\]$/g, ''))
+  if (!hosts.some((host) => isIP(host) !== 0)) return tls ?? {}
+  const check = (name: string, found: PeerCertificate): Error | undefined => {
+    const wanted = hosts.filter((host) => isIP(host) !== 0 || host === name)
+    const faults = wanted.map((host) => checkServerIdentity(host, found))
+    return faults.includes(undefined) ? undefined : faults[0]
+  }
+  // Passed on to `node:tls` as it is.
+  return Object.assign({ checkServerIdentity: check }, tls)
 }
 
 function parsed(text: string): URL {

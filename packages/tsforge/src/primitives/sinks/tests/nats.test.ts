@@ -5,10 +5,12 @@ import type { NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { hasNats, startNats } from '../../../testing/nats-server.ts'
 import type { NatsServer } from '../../../testing/nats-server.ts'
+import type { Sink } from '../../events/index.ts'
 import { loggedEvent, sinkContract } from '../contract.ts'
 import type { StoredMessage } from '../contract.ts'
 import { createSink } from '../create-sink.ts'
 import { nats } from '../drivers/nats.ts'
+import { certificate } from './certificate.ts'
 
 const never = new AbortController().signal
 const create = { subjects: ['order.>', 'other.>'] }
@@ -165,6 +167,33 @@ describe.runIf(hasNats)('nats', () => {
     expect(error).toMatchObject({ code: 'sinks.unavailable' })
     expect(inspect(error, { depth: 10, showHidden: true })).not.toContain('hunter2')
     await wrong.close()
+  })
+
+  it('speaks TLS, and to no server that it cannot trust', async () => {
+    using cert = certificate()
+    const config = `tls { cert_file: "${cert.certFile}", key_file: "${cert.keyFile}" }`
+    await using server = await startNats({ config })
+    using addressed = certificate('IP:127.0.0.1')
+    const { certFile, keyFile } = addressed
+    await using byAddress = await startNats({ config: `tls { cert_file: "${certFile}", key_file: "${keyFile}" }` })
+    await using plain = await startNats()
+    const sinkAt = (host: string, ca?: string): Sink =>
+      createSink(nats({ url: `tls://${host}`, stream: 'facts', create, ...(ca !== undefined && { tls: { ca } }) }))
+    const trusted = [sinkAt(`localhost:${server.port}`, cert.ca), sinkAt(`127.0.0.1:${byAddress.port}`, addressed.ca)]
+    for (const sink of trusted) {
+      await sink.publish([loggedEvent()], never)
+      await sink.close()
+    }
+    for (const sink of [
+      sinkAt(`localhost:${byAddress.port}`, addressed.ca),
+      sinkAt(`localhost:${server.port}`),
+      sinkAt(`127.0.0.1:${server.port}`, cert.ca),
+      // Who asks for TLS gets no plain connection.
+      sinkAt(`localhost:${plain.port}`, cert.ca),
+    ]) {
+      await expect(sink.publish([loggedEvent()], never)).rejects.toMatchObject({ code: 'sinks.unavailable' })
+      await sink.close()
+    }
   })
 
   it('names the option that is wrong, not its value', () => {

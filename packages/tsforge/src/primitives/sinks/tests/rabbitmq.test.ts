@@ -2,13 +2,17 @@ import { inspect } from 'node:util'
 import { connect } from 'amqplib'
 import type { ChannelModel } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { freePort } from '../../../testing/redis-server.ts'
 import { hasRabbitmq, startRabbitmq } from '../../../testing/rabbitmq-server.ts'
 import type { RabbitmqServer } from '../../../testing/rabbitmq-server.ts'
 import { startTcpProxy } from '../../../testing/tcp-proxy.ts'
+import type { Sink } from '../../events/index.ts'
 import { loggedEvent, sinkContract } from '../contract.ts'
 import type { StoredMessage } from '../contract.ts'
 import { createSink } from '../create-sink.ts'
 import { rabbitmq } from '../drivers/rabbitmq.ts'
+import { certificate } from './certificate.ts'
+import type { Certificate } from './certificate.ts'
 
 const never = new AbortController().signal
 const create = { type: 'topic' } as const
@@ -45,6 +49,8 @@ async function messagesOf(url: string, queue: string): Promise<StoredMessage[]> 
 
 describe.runIf(hasRabbitmq)('rabbitmq', () => {
   let server: RabbitmqServer
+  let cert: Certificate
+  let tlsPort: number
   const queue = async (name: string, binding: string, settings: object = {}): Promise<void> => {
     const model = await opened(server.url)
     const channel = await model.createChannel()
@@ -54,9 +60,17 @@ describe.runIf(hasRabbitmq)('rabbitmq', () => {
     await model.close()
   }
   beforeAll(async () => {
-    server = await startRabbitmq()
+    cert = certificate()
+    tlsPort = await freePort()
+    const files = `ssl_options.certfile = ${cert.certFile}\nssl_options.keyfile = ${cert.keyFile}`
+    server = await startRabbitmq({
+      config: `listeners.ssl.1 = 127.0.0.1:${tlsPort}\n${files}\nssl_options.verify = verify_none`,
+    })
   }, 90_000)
-  afterAll(() => server[Symbol.asyncDispose](), 30_000)
+  afterAll(async () => {
+    await server[Symbol.asyncDispose]()
+    cert[Symbol.dispose]()
+  }, 30_000)
 
   sinkContract({
     name: 'rabbitmq',
@@ -129,6 +143,27 @@ describe.runIf(hasRabbitmq)('rabbitmq', () => {
     proxy.set({ kind: 'open' })
     await expect.poll(() => sink.publish(batch, never).then(() => 'sent', String), { timeout: 10_000 }).toBe('sent')
     await sink.close()
+  })
+
+  it('speaks TLS, and to no server that it cannot trust', async () => {
+    await queue('secret', 'secret')
+    const sinkAt = (host: string, ca?: string): Sink =>
+      createSink(
+        rabbitmq({
+          url: `amqps://guest:guest@${host}:${tlsPort}`,
+          exchange: 'facts',
+          ...(ca !== undefined && { tls: { ca } }),
+        }),
+        { to: 'secret' },
+      )
+    const trusted = sinkAt('localhost', cert.ca)
+    await trusted.publish([loggedEvent()], never)
+    expect(await messagesOf(server.url, 'secret')).toHaveLength(1)
+    await trusted.close()
+    for (const sink of [sinkAt('localhost'), sinkAt('127.0.0.1', cert.ca)]) {
+      await expect(sink.publish([loggedEvent()], never)).rejects.toMatchObject({ code: 'sinks.unavailable' })
+      await sink.close()
+    }
   })
 
   it('says nothing of the password when it is wrong', async () => {
