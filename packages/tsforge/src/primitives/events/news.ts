@@ -34,6 +34,8 @@ export class News {
   #head: Position | undefined
   #looking: Promise<void> | undefined
   #again = false
+  /** Somebody wants to be heard, perhaps of something else than events. */
+  #called = false
   /** Looks in a row that found something (above 0) or did not (below). */
   #run = 0
   #markedUntil = Number.NEGATIVE_INFINITY
@@ -59,7 +61,7 @@ export class News {
 
   #begin(): void {
     this.#look()
-    this.#deafen ??= this.#parts.driver.listen(() => this.#outside(() => this.#look()))
+    this.#deafen ??= this.#parts.driver.listen(() => this.#outside(() => this.#call()))
     this.#deafen.catch((error: unknown) => {
       this.#deafen = undefined
       this.#parts.log.warn({ err: error }, 'the log of events cannot be listened to; it is looked at instead')
@@ -80,6 +82,11 @@ export class News {
     await this.#parts.driver.await(this.#waiter, 0).catch(() => undefined)
   }
 
+  #call(): void {
+    this.#called = true
+    this.#look()
+  }
+
   #look(): void {
     if (this.#listeners.size === 0) return
     if (this.#looking !== undefined) {
@@ -98,12 +105,14 @@ export class News {
   }
 
   async #lookOnce(): Promise<void> {
+    const called = this.#called
+    this.#called = false
     try {
       const head = await this.#parts.driver.head()
       const grown = head !== this.#head
       this.#head = head
       this.#run = grown ? Math.max(this.#run, 0) + 1 : Math.min(this.#run, 0) - 1
-      if (grown) for (const tell of [...this.#listeners]) this.#tell(tell)
+      if (grown || called) for (const tell of [...this.#listeners]) this.#tell(tell)
       await this.#mark(this.#run < busyLooks)
     } catch (error) {
       this.#run = -ladderMs.length - 1

@@ -3,7 +3,9 @@ import type { Feature } from '../../http/feature.ts'
 import type { Port, Toolbox } from '../../kernel/plugin.ts'
 import { dbPort } from '../db/index.ts'
 import type { Db } from '../db/index.ts'
+import { jobsPort } from '../jobs/index.ts'
 import { createEvents } from './create-events.ts'
+import { Worker } from './delivery-worker.ts'
 import type { EventsDriver } from './driver.ts'
 import { eventsErrors } from './errors.ts'
 import { eventsOptions } from './options.ts'
@@ -16,23 +18,37 @@ export interface EventsFeature {
   readonly driver?: EventsDriver
 }
 
+/** The plugin itself knows more of the service than its users do. */
+export interface RunningEvents extends Events {
+  readonly worker: Worker
+}
+
 /** The log of events of the app, and the dispatcher that delivers them to what its parts declare as `subscriptions`. */
 export function events(given: EventsFeature = {}): Feature {
-  return defineFeature<EventsOptions, { readonly db: typeof dbPort }, Events>({
+  return defineFeature<EventsOptions, { readonly db: typeof dbPort; readonly jobs: typeof jobsPort }, RunningEvents>({
     name: 'events',
     options: eventsOptions,
-    needs: { db: dbPort },
-    provides: eventsPort as Port<Events>,
+    needs: { db: dbPort, jobs: jobsPort },
+    provides: eventsPort as Port<RunningEvents>,
     errors: eventsErrors,
     migrations: { module: 'events', directory: new URL('./migrations/', import.meta.url) },
     setup: async (parts) => {
-      const { options, clock, log, app } = parts
+      const { options, clock, log, metrics, app, jobs } = parts
       const { source = `/${app.name}`, dataLimit, pollMs } = options
       const driver = given.driver ?? (await chooseDriver(parts))
-      return createEvents(driver, { source, dataLimit, pollMs, clock, log })
+      const service = createEvents(driver, { source, dataLimit, pollMs, clock, log })
+      return Object.assign(service, { worker: new Worker({ events: service, jobs, options, clock, log, metrics }) })
     },
     start: (service) => service.start(),
     stop: (service) => service.close(),
+    // Events wait for the database as everything does, and its own check tells of it.
+    health: async ({ worker }) => ({ ok: true, ...(worker.failing && { detail: 'degraded' }) }),
+    worker: {
+      declare: ({ worker }, declared) => worker.declare(declared),
+      start: ({ worker }) => worker.start(),
+      drain: ({ worker }, signal) => worker.drain(signal),
+      stop: ({ worker }) => worker.stop(),
+    },
   })
 }
 
