@@ -6,6 +6,7 @@ import { quota } from 'tsforge/quota'
 import { ratelimit } from 'tsforge/ratelimit'
 import { tenants } from 'tsforge/tenants'
 import { uploads } from 'tsforge/uploads'
+import { webhooksIn, webhooksInApi } from 'tsforge/webhooks-in'
 import { avatar } from './features/avatar/avatar.feature.ts'
 import { notes } from './features/notes/notes.feature.ts'
 import { free, pro } from './plans.ts'
@@ -21,6 +22,8 @@ export default defineConfig({
     jobs(),
     jobsApi(),
     uploads({ kinds: { avatar: { types: ['image/png', 'image/jpeg', 'image/webp'], maxSize: '2mb' } } }),
+    webhooksIn(),
+    webhooksInApi(),
     notes(),
     avatar(),
   ],

@@ -29,6 +29,8 @@ async function faults(
   return found
 }
 
+/** Others decide what they send there; what counts is its signature. */
+const foreign: ReadonlySet<string> = new Set(['receiveTenantWebhook'])
 const guarded = ({ guarded }: Operation): boolean => guarded
 const answers =
   (status: number, code?: string) =>
@@ -251,7 +253,7 @@ describe('every route of the document', () => {
     ).toEqual([])
     expect(
       await faults(
-        ({ id }) => id !== 'getJwks',
+        ({ id }) => id !== 'getJwks' && !foreign.has(id),
         async (operation, sample, owner) =>
           sound(
             await owner.send(
@@ -276,7 +278,7 @@ describe('every route of the document', () => {
     ).toEqual([])
     expect(
       await faults(
-        ({ body, method }) => body === undefined && method !== 'GET',
+        ({ id, body, method }) => body === undefined && method !== 'GET' && !foreign.has(id),
         (operation, sample, owner) => ask(owner, operation, { ...sample, body: { id: 1 } }),
         answers(422),
       ),

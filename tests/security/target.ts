@@ -2,9 +2,13 @@ import { expect } from 'vitest'
 import { createTestApp } from 'tsforge/testing'
 import type { CallOptions, Client, Reply, TestApp, TestUser } from 'tsforge/testing'
 import { jobsPort } from 'tsforge/jobs'
+import { newStandardSecret, standard } from 'tsforge/signatures'
+import { webhooksInPort } from 'tsforge/webhooks-in'
 import { purgeNotes } from '../../apps/reference/features/notes/note.jobs.ts'
 import config from '../../apps/reference/forge.config.ts'
 import { ownAvatar, picture, readyUpload, sentUpload } from './files.ts'
+
+const hookSecret = newStandardSecret()
 
 /** The reference app as everybody gets it; the local peer is a proxy, so that each request can come from elsewhere. */
 export function target(
@@ -13,7 +17,7 @@ export function target(
 ): Promise<TestApp> {
   return createTestApp({
     config,
-    env: { PORT: '0', FORGE_HTTP_TRUSTED_PROXIES: '127.0.0.1', ...env },
+    env: { PORT: '0', FORGE_HTTP_TRUSTED_PROXIES: '127.0.0.1', NOTES_HOOK_SECRET: hookSecret, ...env },
     ...more,
   })
 }
@@ -67,6 +71,7 @@ export async function operationsOf(app: TestApp): Promise<Operation[]> {
 /** A request that succeeds: what an attack changes one thing of. */
 export interface Sample {
   readonly params?: Readonly<Record<string, string>>
+  readonly headers?: Readonly<Record<string, string>>
   readonly body?: Readonly<Record<string, unknown>>
   readonly status: number
 }
@@ -89,6 +94,31 @@ async function job(owner: TestUser, app: TestApp): Promise<string> {
   const tenantId = body.data.items.find(({ kind }) => kind === 'personal')!.id
   const { id } = await app.get(jobsPort).enqueue(purgeNotes, { keepDays: 1 }, { tenantId, delayMs: 3_600_000 })
   return String(id)
+}
+
+/** A webhook for the owner's own tenant, signed. */
+async function hook(owner: TestUser, app: TestApp): Promise<Sample & { readonly params: { readonly tenant: string } }> {
+  const { body: listed } = await owner.get<{ items: readonly { id: string; kind: string }[] }>('/api/v1/tenants')
+  const tenant = listed.data.items.find(({ kind }) => kind === 'personal')!.id
+  const body = { type: 'note.wanted', data: { title: `Hook ${++count}`, body: 'text' } }
+  const message = { id: `msg_${count}`, timestamp: Math.floor(app.clock.now() / 1000), body: JSON.stringify(body) }
+  const headers = standard.sign(standard.key(hookSecret), message)
+  return { status: 202, params: { source: 'notes', tenant }, headers, body }
+}
+
+/** One of the owner's tenant that came and was handled. */
+async function hooked(owner: TestUser, app: TestApp): Promise<string> {
+  const { params, headers, body } = await hook(owner, app)
+  const received = await app.get(webhooksInPort).receive({
+    source: 'notes',
+    tenant: params.tenant,
+    headers: headers!,
+    body: Buffer.from(JSON.stringify(body)),
+    ip: '192.0.2.1',
+  })
+  if (received.status !== 'accepted') throw new Error(received.status)
+  await app.jobs.drain({ failing: true })
+  return received.id
 }
 
 async function teamWithMember(owner: TestUser, app: TestApp): Promise<{ id: string; user_id: string }> {
@@ -165,6 +195,10 @@ export const samples: Readonly<Record<string, Prepare>> = {
   getJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
   retryJob: async (owner, app) => ({ status: 204, params: { id: await job(owner, app) } }),
   cancelJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
+  receiveTenantWebhook: hook,
+  listWebhookInDeliveries: () => ({ status: 200 }),
+  getWebhookInDelivery: async (owner, app) => ({ status: 200, params: { id: await hooked(owner, app) } }),
+  replayWebhookInDelivery: async (owner, app) => ({ status: 204, params: { id: await hooked(owner, app) } }),
   listNotes: async (owner) => (await note(owner), { status: 200 }),
   countNotes: async (owner) => (await note(owner), { status: 200 }),
   createNote: () => ({ status: 201, body: { title: `Title ${++count}`, body: 'text' } }),
@@ -191,7 +225,8 @@ export async function ask(
   changed: CallOptions = {},
 ): Promise<Reply> {
   const body = sample.body === undefined ? undefined : JSON.stringify(sample.body)
-  return sound(await client.send(operation.method, urlOf(operation, sample), body, changed))
+  const options = { ...changed, headers: { ...sample.headers, ...changed.headers } }
+  return sound(await client.send(operation.method, urlOf(operation, sample), body, options))
 }
 
 const internals =

@@ -3,7 +3,9 @@ import type { Feature } from 'tsforge'
 import { cachePort } from 'tsforge/cache'
 import { dbPort } from 'tsforge/db'
 import { idempotencyPort } from 'tsforge/idempotency'
+import { webhooksInPort } from 'tsforge/webhooks-in'
 import { noteErrors } from './note.errors.ts'
+import { noteHook, noteOptions } from './note.hooks.ts'
 import { noteJobs, purgeNightly } from './note.jobs.ts'
 import { createNoteService } from './note.service.ts'
 import { noteRoutes } from './note.routes.ts'
@@ -12,14 +14,20 @@ import { noteRoutes } from './note.routes.ts'
 export function notes(): Feature {
   return defineFeature({
     name: 'notes',
-    needs: { cache: cachePort, db: dbPort, idempotency: idempotencyPort },
+    options: noteOptions,
+    needs: { cache: cachePort, db: dbPort, hooks: webhooksInPort, idempotency: idempotencyPort },
     errors: noteErrors,
     migrations: { module: 'notes', directory: new URL('./migrations/', import.meta.url), after: ['tenants'] },
     permissions: {
       'notes.read': { description: { en: 'Read notes', id: 'Membaca catatan' }, grantedTo: 'member' },
       'notes.write': { description: { en: 'Write and delete notes', id: 'Menulis dan menghapus catatan' } },
     },
-    setup: createNoteService,
+    setup({ hooks, options, ...parts }) {
+      const service = createNoteService({ ...parts, options })
+      const hook = noteHook(service, options)
+      if (hook !== undefined) hooks.declare(hook)
+      return service
+    },
     routes: noteRoutes,
     jobs: noteJobs,
     schedules: () => [purgeNightly],

@@ -2,6 +2,7 @@ import type { App } from '../../host/app.ts'
 import { migratorOf } from '../../host/migrations.ts'
 import { fromPlan } from '../../host/create-app.ts'
 import type { Plan } from '../../host/plan.ts'
+import { webhooksInPort } from '../../features/webhooks-in/index.ts'
 import { dbPort } from '../../primitives/db/index.ts'
 import { jobsPort } from '../../primitives/jobs/index.ts'
 import { keysPort } from '../../primitives/keys/index.ts'
@@ -14,6 +15,7 @@ import { examineJobs } from './jobs.ts'
 import { examineRedis } from './redis.ts'
 import { examineStorage } from './storage.ts'
 import { examineStores } from './stores.ts'
+import { examineWebhooksIn } from './webhooks-in.ts'
 
 /** PostgreSQL 14 is the oldest release that still gets fixes. */
 const oldestServer = 14
@@ -39,6 +41,8 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
     if (redis !== undefined) findings.push(await examineRedis(redis))
     if (plan.features.some((feature) => feature.provides?.name === storagePort.name))
       findings.push(await examineStorage(app.get(storagePort)))
+    if (plan.features.some((feature) => feature.provides?.name === webhooksInPort.name))
+      findings.push(await examineWebhooksIn(app.get(webhooksInPort)))
     if (findings.every(({ state }) => state !== 'failed'))
       findings.push(...(await examineStores(app, plan, isPending(findings))))
   } finally {

@@ -29,14 +29,12 @@ export interface WebhooksInParts {
   readonly sources?: readonly WebhookSource[]
 }
 
-/** What the plugin and doctor know besides. */
+/** What the plugin knows besides. */
 export interface RunningWebhooksIn extends WebhooksIn {
   /** Bytes that may come for this address. Throws `webhooks_in.source_unknown`. */
   limitOf(source: string, tenant: string | undefined): number
   /** What runs the jobs. From now on no source can be declared. */
   handlers(): readonly JobHandler[]
-  /** Sources of the app's own that have no secret that can be used: everything sent to them is refused. */
-  withoutSecret(): Promise<readonly string[]>
   sweep(): Promise<void>
   begin(): void
   end(): Promise<void>

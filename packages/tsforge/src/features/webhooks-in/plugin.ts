@@ -1,5 +1,3 @@
-import { createCursors } from '../../http/cursors.ts'
-import type { Cursors } from '../../http/cursors.ts'
 import { defineFeature } from '../../http/feature.ts'
 import type { Feature } from '../../http/feature.ts'
 import type { Port } from '../../kernel/plugin.ts'
@@ -10,7 +8,7 @@ import type { RunningWebhooksIn } from './create-webhooks-in.ts'
 import { webhooksInErrors } from './errors.ts'
 import { webhooksInOptions } from './options.ts'
 import type { WebhooksInOptions } from './options.ts'
-import { webhooksInPermissions, webhooksInRoutes } from './routes.ts'
+import { hookRoutes } from './routes.ts'
 import type { WebhookSource } from './source.ts'
 import { webhooksInPort } from './webhooks-in.ts'
 
@@ -18,24 +16,24 @@ export interface WebhooksInInput {
   readonly sources?: readonly WebhookSource[]
 }
 
-/** The plugin itself knows more of the service than its users do. */
-type Running = RunningWebhooksIn & { readonly cursors: Cursors }
-
-/** Webhooks that others send: verified, stored once, handled by jobs; with routes under `/api/v1/hooks` and `/api/v1/webhooks-in`. */
+/** Webhooks that others send to `/api/v1/hooks`: verified, stored once, handled by jobs. */
 export function webhooksIn({ sources = [] }: WebhooksInInput = {}): Feature {
-  return defineFeature<WebhooksInOptions, { readonly db: typeof dbPort; readonly jobs: typeof jobsPort }, Running>({
+  return defineFeature<
+    WebhooksInOptions,
+    { readonly db: typeof dbPort; readonly jobs: typeof jobsPort },
+    RunningWebhooksIn
+  >({
     name: 'webhooks-in',
     options: webhooksInOptions,
     needs: { db: dbPort, jobs: jobsPort },
-    provides: webhooksInPort as Port<Running>,
+    // The plugin itself knows more of the service than its users do.
+    provides: webhooksInPort as Port<RunningWebhooksIn>,
     errors: webhooksInErrors,
-    permissions: webhooksInPermissions,
     migrations: { module: 'webhooks-in', directory: new URL('./migrations/', import.meta.url) },
-    setup: ({ secrets, ...parts }) =>
-      Object.assign(createWebhooksIn({ ...parts, sources }), { cursors: createCursors(secrets) }),
+    setup: (parts) => createWebhooksIn({ ...parts, sources }),
     start: (service) => service.begin(),
     stop: (service) => service.end(),
     jobs: (service) => service.handlers(),
-    routes: (service) => webhooksInRoutes({ service, cursors: service.cursors }),
+    routes: hookRoutes,
   })
 }

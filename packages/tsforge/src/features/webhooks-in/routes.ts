@@ -1,26 +1,44 @@
 import type { IncomingMessage } from 'node:http'
 import { noContent, reply } from '../../http/answer.ts'
+import { createCursors } from '../../http/cursors.ts'
 import type { Cursors } from '../../http/cursors.ts'
 import { httpErrors } from '../../http/errors.ts'
-import type { PermissionSpec } from '../../http/feature.ts'
+import { defineFeature } from '../../http/feature.ts'
+import type { Feature, PermissionSpec } from '../../http/feature.ts'
 import { definePage, pageOf, pageQuery, pageSchema, parsePage } from '../../http/pagination.ts'
 import { route } from '../../http/route.ts'
 import type { Answer, Call, Route } from '../../http/route.ts'
 import { nullable, Timestamp, Type, Uuid } from '../../http/schema.ts'
 import type { Static } from '../../http/schema.ts'
 import type { RunningWebhooksIn } from './create-webhooks-in.ts'
-import type { DeliveryRecord } from './webhooks-in.ts'
+import { webhooksInErrors } from './errors.ts'
+import { webhooksInPort } from './webhooks-in.ts'
+import type { DeliveryRecord, WebhooksIn } from './webhooks-in.ts'
 
-export const webhooksInPermissions: Readonly<Record<'webhooks_in.manage', PermissionSpec>> = {
+const webhooksInPermissions: Readonly<Record<'webhooks_in.manage', PermissionSpec>> = {
   'webhooks_in.manage': {
     description: { en: 'See and replay incoming webhooks', id: 'Melihat dan memutar ulang webhook masuk' },
   },
 }
 
-/** What the routes work with. */
-export interface WebhooksInRoom {
-  readonly service: RunningWebhooksIn
+interface DeliveriesRoom {
+  readonly hooks: WebhooksIn
   readonly cursors: Cursors
+}
+
+/**
+ * The deliveries of a tenant over HTTP, for those who own it: an app lists it beside `webhooksIn()`. Those of the app itself
+ * are the operator's, by `webhooksInPort`.
+ */
+export function webhooksInApi(): Feature {
+  return defineFeature({
+    name: 'webhooks-in-api',
+    needs: { hooks: webhooksInPort },
+    errors: webhooksInErrors,
+    permissions: webhooksInPermissions,
+    setup: ({ hooks, secrets }): DeliveriesRoom => ({ hooks, cursors: createCursors(secrets) }),
+    routes: deliveryRoutes,
+  })
 }
 
 const State = Type.Union([Type.Literal('pending'), Type.Literal('handled'), Type.Literal('dead')])
@@ -65,10 +83,11 @@ const TakenData = Type.Object(
 )
 const DeliveryParams = Type.Object({ id: Uuid })
 const SourceName = Type.String({ minLength: 1, maxLength: 255 })
+const tags = ['webhooks in']
 const paging = definePage({ name: 'webhooks-in', sort: ['id'], defaultSort: '-id' })
 
-export function webhooksInRoutes({ service, cursors }: WebhooksInRoom): readonly Route[] {
-  const tags = ['webhooks in']
+/** Where senders send to. */
+export function hookRoutes(service: RunningWebhooksIn): readonly Route[] {
   const hook = {
     method: 'POST',
     tags,
@@ -91,23 +110,32 @@ export function webhooksInRoutes({ service, cursors }: WebhooksInRoom): readonly
       'webhooks_in.unavailable',
     ],
   } as const
+  const sources = [...service.sources.values()]
+  const ofApp = route({
+    ...hook,
+    url: '/api/v1/hooks/:source',
+    id: 'receiveWebhook',
+    summary: 'Take a webhook of a source',
+    params: Type.Object({ source: SourceName }),
+    handler: (call) => take(service, call, call.params.source, undefined),
+  })
+  const ofTenants = route({
+    ...hook,
+    url: '/api/v1/hooks/:source/:tenant',
+    id: 'receiveTenantWebhook',
+    summary: 'Take a webhook of a source for a tenant',
+    params: Type.Object({ source: SourceName, tenant: SourceName }),
+    handler: (call) => take(service, call, call.params.source, call.params.tenant),
+  })
   return [
-    route({
-      ...hook,
-      url: '/api/v1/hooks/:source',
-      id: 'receiveWebhook',
-      summary: 'Take a webhook of a source',
-      params: Type.Object({ source: SourceName }),
-      handler: (call) => take(service, call, call.params.source, undefined),
-    }),
-    route({
-      ...hook,
-      url: '/api/v1/hooks/:source/:tenant',
-      id: 'receiveTenantWebhook',
-      summary: 'Take a webhook of a source for a tenant',
-      params: Type.Object({ source: SourceName, tenant: SourceName }),
-      handler: (call) => take(service, call, call.params.source, call.params.tenant),
-    }),
+    // An address that nothing is sent to is no address.
+    ...(sources.some(({ perTenant }) => perTenant !== true) ? [ofApp] : []),
+    ...(sources.some(({ perTenant }) => perTenant === true) ? [ofTenants] : []),
+  ]
+}
+
+function deliveryRoutes({ hooks, cursors }: DeliveriesRoom): readonly Route[] {
+  return [
     route({
       method: 'GET',
       url: '/api/v1/webhooks-in/deliveries',
@@ -127,7 +155,7 @@ export function webhooksInRoutes({ service, cursors }: WebhooksInRoom): readonly
         const page = parsePage(query, paging, cursors)
         const { limit: _, cursor: __, ...filter } = query
         const after = page.position?.kind === 'after' ? { after: page.position.keys } : {}
-        const slice = await service.list({ ...filter, tenantId: tenantId! }, { limit: page.limit, ...after })
+        const slice = await hooks.list({ ...filter, tenantId: tenantId! }, { limit: page.limit, ...after })
         return pageOf(slice, page, deliveryData)
       },
     }),
@@ -142,7 +170,7 @@ export function webhooksInRoutes({ service, cursors }: WebhooksInRoom): readonly
       data: DeliveryDetailData,
       errors: ['webhooks_in.delivery_unknown', 'webhooks_in.delivery_gone'],
       handler: async ({ tenantId, params }) => {
-        const found = await service.get(params.id, tenantId!)
+        const found = await hooks.get(params.id, tenantId!)
         const { headers, contentType, body } = found
         const text = body.toString('utf8')
         const exact = Buffer.from(text).equals(body)
@@ -172,7 +200,7 @@ export function webhooksInRoutes({ service, cursors }: WebhooksInRoom): readonly
         'webhooks_in.source_unknown',
       ],
       handler: async ({ tenantId, params }) => {
-        await service.replay(params.id, tenantId!)
+        await hooks.replay(params.id, tenantId!)
         return noContent()
       },
     }),

@@ -60,6 +60,8 @@ export interface WebhooksIn {
   /** Adds a source, from the `setup` of another part. Throws `webhooks_in.source_invalid`, also when the app runs already. */
   declare(source: WebhookSource): void
   readonly sources: ReadonlyMap<string, WebhookSource>
+  /** Names of those of the app's own that have no secret which can be used: everything sent to them is refused. */
+  withoutSecret(): Promise<readonly string[]>
   /**
    * Verifies and stores one request together with its job. Fails with `webhooks_in.source_unknown`, `signature_missing`,
    * `timestamp_invalid`, `signature_invalid`, `unavailable`.

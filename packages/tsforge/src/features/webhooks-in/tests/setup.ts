@@ -6,6 +6,7 @@ import type { TestApp } from '../../../testing/app.ts'
 import type { SignatureScheme } from '../../../primitives/signatures/index.ts'
 import type { RunningWebhooksIn } from '../create-webhooks-in.ts'
 import { webhooksIn } from '../plugin.ts'
+import { webhooksInApi } from '../routes.ts'
 import type { WebhookCall, WebhookDelivery, WebhookSource } from '../source.ts'
 import { webhooksInPort } from '../webhooks-in.ts'
 
@@ -34,7 +35,12 @@ export async function openLab(
 ): Promise<Lab> {
   const handled: Handled[] = []
   const app = await createTestApp({
-    features: [accounts(), tenants(), webhooksIn({ sources: sources.map((source) => remembering(handled, source)) })],
+    features: [
+      accounts(),
+      tenants(),
+      webhooksIn({ sources: sources.map((source) => remembering(handled, source)) }),
+      webhooksInApi(),
+    ],
     env,
   })
   return {
