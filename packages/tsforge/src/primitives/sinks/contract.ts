@@ -154,6 +154,7 @@ export function sinkContract({ name, create, without = [] }: SinkContract): void
         const waiting = lab.driver().capabilities.atomicPerKey ? [] : [a3.id]
         expect(new Set(error.unconfirmed)).toEqual(new Set([a2.id, bad.id, ...waiting]))
         const left = new Set(error.unconfirmed)
+        expect(new Set(error.refused)).toEqual(new Set([a2.id, bad.id]))
         const stored = ids(await storedOf(batch))
         expect(new Set(stored)).toEqual(new Set(ids(batch).filter((id) => !left.has(id))))
       })
@@ -197,7 +198,7 @@ export function sinkContract({ name, create, without = [] }: SinkContract): void
 
         const again = loggedEvent()
         const away = await failureOf(sink.publish([again], never))
-        expect(away).toMatchObject({ code: 'sinks.unavailable', unconfirmed: [again.id] })
+        expect(away).toMatchObject({ code: 'sinks.unavailable', unconfirmed: [again.id], refused: [] })
 
         await crash.start()
         const survived = new Set(ids(await storedOf(batch)))

@@ -11,6 +11,7 @@ interface Sent {
 export class Delivery {
   readonly #events: readonly LoggedEvent[]
   readonly #confirmed = new Set<LoggedEvent>()
+  readonly #refused = new Set<LoggedEvent>()
   #faults: Error[] = []
   #ended = false
 
@@ -33,12 +34,13 @@ export class Delivery {
   end(): SinkError | undefined {
     this.#ended = true
     const unconfirmed = this.#events.filter((event) => !this.#confirmed.has(event)).map(({ id }) => id)
+    const refused = this.#events.filter((event) => this.#refused.has(event)).map(({ id }) => id)
     if (unconfirmed.length === 0) return undefined
     const [first] = this.#faults
     const away = this.#confirmed.size === 0 && this.#faults.every((fault) => sinkErrors.is(fault, 'sinks.unavailable'))
     // An outcome that only says "away" hides what the client said.
     const cause = first !== undefined && sinkErrors.is(first, 'sinks.unavailable') ? first.cause : first
-    return new SinkError(away ? 'sinks.unavailable' : 'sinks.unconfirmed', unconfirmed, { cause })
+    return new SinkError(away ? 'sinks.unavailable' : 'sinks.unconfirmed', { unconfirmed, refused }, { cause })
   }
 
   /** Without a fault of its own, e.g. because time is up. */
@@ -60,6 +62,7 @@ export class Delivery {
         else lane.push(sent)
       } catch (fault) {
         if (key !== undefined) stuck.add(key)
+        this.#refused.add(event)
         this.fail(asError(fault))
       }
     }
@@ -92,7 +95,11 @@ export class Delivery {
     batch.forEach(({ event }, at) => {
       const outcome = outcomes[at]
       if (outcome === 'confirmed') this.#confirmed.add(event)
-      else this.#faults.push(asError(outcome))
+      else {
+        const fault = asError(outcome)
+        this.#faults.push(fault)
+        if (!sinkErrors.is(fault, 'sinks.unavailable')) this.#refused.add(event)
+      }
     })
   }
 }

@@ -33,10 +33,13 @@ export const sinkErrors: ErrorCatalogue<SinkErrorCode> = defineErrors({
 export class SinkError extends ForgeError<'sinks.unavailable' | 'sinks.unconfirmed'> {
   /** Ids of the events that are not confirmed, in the order in which they were given. */
   readonly unconfirmed: readonly string[]
+  /** Those among them that the broker refused, or that could not be encoded: to send these again may never help. */
+  readonly refused: readonly string[]
 
-  constructor(code: SinkError['code'], unconfirmed: readonly string[], details: ErrorDetails) {
+  constructor(code: SinkError['code'], ids: Pick<SinkError, 'unconfirmed' | 'refused'>, details: ErrorDetails) {
     super(code, sinkErrors.specs[code], details)
-    this.unconfirmed = unconfirmed
+    this.unconfirmed = ids.unconfirmed
+    this.refused = ids.refused
   }
 }
 
