@@ -5,6 +5,7 @@ import type { Ports } from '../kernel/plugin.ts'
 import { eventsPort } from '../primitives/events/outbox.ts'
 import { jobsPort } from '../primitives/jobs/jobs.ts'
 import { schedulesPort } from '../primitives/jobs/scheduler/schedules.ts'
+import { realtimePort } from '../primitives/realtime/realtime.ts'
 import { hostErrors } from './errors.ts'
 
 /**
@@ -52,13 +53,14 @@ export async function arrange(listed: readonly Feature[]): Promise<readonly Feat
   )
 }
 
-/** Whoever has jobs, schedules or subscriptions needs somebody to see to them, though not to start before it. */
-function needsOf({ needs = {}, jobs, schedules, subscriptions }: Feature): Ports {
+/** Whoever has jobs, schedules, subscriptions or topics needs somebody to see to them, though not to start before it. */
+function needsOf({ needs = {}, jobs, schedules, subscriptions, topics }: Feature): Ports {
   return {
     ...needs,
     ...(jobs !== undefined && { 'its jobs': jobsPort }),
     ...(schedules !== undefined && { 'its schedules': schedulesPort }),
     ...(subscriptions !== undefined && { 'its subscriptions': eventsPort }),
+    ...(topics !== undefined && { 'its topics': realtimePort }),
   }
 }
 

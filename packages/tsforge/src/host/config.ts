@@ -2,7 +2,13 @@ import { existsSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import { defineFeature } from '../http/feature.ts'
 import type { Feature } from '../http/feature.ts'
-import type { AppInfo, JobDeclaration, ScheduleDeclaration, SubscriptionDeclaration } from '../kernel/plugin.ts'
+import type {
+  AppInfo,
+  JobDeclaration,
+  ScheduleDeclaration,
+  SubscriptionDeclaration,
+  TopicDeclaration,
+} from '../kernel/plugin.ts'
 import { hostErrors } from './errors.ts'
 
 /** An app: its name and what it is made of. */
@@ -17,6 +23,8 @@ export interface AppConfig {
   readonly jobs?: readonly JobDeclaration[]
   readonly schedules?: readonly ScheduleDeclaration[]
   readonly subscriptions?: readonly SubscriptionDeclaration[]
+  /** What callers can follow as it happens, of no feature: `[defineTopic({ … })]`. */
+  readonly topics?: readonly TopicDeclaration[]
   /**
    * Settings in code, by part and key, e.g. `{ accounts: { accessTtlMs: 300_000 } }`. The environment and `.env` win,
    * and the same checks apply.
@@ -39,14 +47,15 @@ export function defineConfig(config: AppConfig): AppConfig {
 }
 
 /** The features of a config, with one more that declares what belongs to none of them. */
-export function featuresOf({ features, jobs, schedules, subscriptions }: AppConfig): readonly Feature[] {
-  if (jobs === undefined && schedules === undefined && subscriptions === undefined) return features
+export function featuresOf({ features, jobs, schedules, subscriptions, topics }: AppConfig): readonly Feature[] {
+  if ([jobs, schedules, subscriptions, topics].every((each) => each === undefined)) return features
   const own = defineFeature({
     name: 'app',
     setup: () => {},
     ...(jobs !== undefined && { jobs: () => jobs }),
     ...(schedules !== undefined && { schedules: () => schedules }),
     ...(subscriptions !== undefined && { subscriptions: () => subscriptions }),
+    ...(topics !== undefined && { topics: () => topics }),
   })
   return [...features, own]
 }

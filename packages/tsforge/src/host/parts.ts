@@ -115,6 +115,7 @@ async function declareAll(services: Services): Promise<void> {
     jobs: all.flatMap(([feature, service]) => feature.jobs?.(service) ?? []),
     schedules: all.flatMap(([feature, service]) => feature.schedules?.(service) ?? []),
     subscriptions: all.flatMap(([feature, service]) => feature.subscriptions?.(service) ?? []),
+    topics: all.flatMap(([feature, service]) => feature.topics?.(service) ?? []),
   }
   for (const [{ name, worker }, service] of all)
     await named('boot.setup_failed', name, () => worker?.declare(service, declared))

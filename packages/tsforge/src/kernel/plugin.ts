@@ -85,11 +85,19 @@ export interface SubscriptionDeclaration {
   readonly name: string
 }
 
+/** What streams to callers tell of; `defineTopic` of tsforge/realtime makes one. */
+export interface TopicDeclaration {
+  readonly name: string
+  readonly audience: 'tenant' | 'user'
+  readonly types: readonly string[]
+}
+
 /** What all parts of an app want to have run for them. */
 export interface Declarations {
   readonly jobs: readonly JobDeclaration[]
   readonly schedules: readonly ScheduleDeclaration[]
   readonly subscriptions: readonly SubscriptionDeclaration[]
+  readonly topics: readonly TopicDeclaration[]
 }
 
 /**
@@ -130,6 +138,8 @@ export interface Plugin<Options = unknown, Needs extends Ports = Ports, Service 
   schedules?(service: Service): readonly ScheduleDeclaration[]
   /** Events that this part wants to have. Who declares some gets the standard log when the app lists none. */
   subscriptions?(service: Service): readonly SubscriptionDeclaration[]
+  /** What callers can follow as it happens. Who declares some gets the standard streams when the app lists none. */
+  topics?(service: Service): readonly TopicDeclaration[]
   readonly worker?: AppWorker<Service>
   /** Asked by `/readyz`. */
   health?(service: Service, signal: AbortSignal): Promise<Health>

@@ -1,0 +1,102 @@
+import { accounts } from '../../../features/accounts/index.ts'
+import { tenants } from '../../../features/tenants/index.ts'
+import { defineFeature } from '../../../http/feature.ts'
+import { createTestApp } from '../../../testing/app.ts'
+import type { TestApp, TestUser } from '../../../testing/app.ts'
+import { openEventStream } from '../../../testing/event-stream.ts'
+import type { EventStream, EventStreamOptions } from '../../../testing/event-stream.ts'
+import { defineEvent, eventsPort } from '../../events/index.ts'
+import type { EmitOptions, Events, EventType } from '../../events/index.ts'
+import { defineTopic, realtime, realtimePort } from '../index.ts'
+import type { Realtime, Topic } from '../index.ts'
+
+export const noteMade: EventType<{ n: number; text?: string }> = defineEvent<{ n: number; text?: string }>({
+  type: 'note.made',
+})
+export const noteGone: EventType<{ n: number }> = defineEvent<{ n: number }>({ type: 'note.gone' })
+export const greeted: EventType<{ to: string; n: number }> = defineEvent<{ to: string; n: number }>({
+  type: 'person.greeted',
+  subject: ({ to }) => to,
+})
+
+export const topics: readonly Topic[] = [
+  defineTopic({ name: 'notes', events: 'note.*', audience: 'tenant', permission: 'notes.read' }),
+  defineTopic({ name: 'secrets', events: 'note.*', audience: 'tenant', permission: 'notes.write' }),
+  defineTopic({ name: 'made', events: [noteMade], audience: 'tenant', data: ({ data }) => ({ number: data.n }) }),
+  defineTopic({ name: 'greetings', events: greeted, audience: 'user' }),
+]
+
+const parts = defineFeature({
+  name: 'parts',
+  setup: () => {},
+  permissions: {
+    'notes.read': { description: 'Read', grantedTo: 'member' },
+    'notes.write': { description: 'Write' },
+  },
+  topics: () => topics,
+})
+
+export interface World extends AsyncDisposable {
+  readonly app: TestApp
+  readonly events: Events
+  readonly realtime: Realtime
+  readonly url: string
+  /** Emits a note of a tenant; its number is its data. */
+  note(tenantId: string | null, n: number, text?: string): Promise<void>
+  emit: (type: typeof greeted, data: { to: string; n: number }, options?: EmitOptions) => Promise<unknown>
+  open(who: TestUser | undefined, query: string, options?: EventStreamOptions): Promise<EventStream>
+}
+
+export interface WorldInput {
+  readonly env?: Record<string, string>
+  readonly databaseUrl?: string
+}
+
+/** An app with streams, listening. */
+export async function world({ env = {}, databaseUrl }: WorldInput = {}): Promise<World> {
+  const app = await createTestApp({
+    features: [accounts(), tenants(), realtime(), parts],
+    env: { PORT: '0', ...env },
+    ...(databaseUrl !== undefined && { databaseUrl }),
+  })
+  const url = await app.http.listen({ host: '127.0.0.1', port: 0 })
+  const events = app.get(eventsPort)
+  return {
+    app,
+    events,
+    realtime: app.get(realtimePort),
+    url,
+    note: async (tenantId, n, text) => {
+      await events.emit(app.db, noteMade, { n, ...(text !== undefined && { text }) }, { tenantId })
+    },
+    emit: (type, data, options) => events.emit(app.db, type, data, options),
+    open: (who, query, options) =>
+      openEventStream(`${url}/api/v1/stream?${query}`, {
+        ...(who !== undefined && { token: who.tokens.access_token }),
+        ...options,
+      }),
+    [Symbol.asyncDispose]: () => app[Symbol.asyncDispose](),
+  }
+}
+
+/** The tenant that somebody's token names. */
+export async function tenantOf({ client, user }: { client: TestApp; user: TestUser }): Promise<string> {
+  const { rows } = await client.db.query<{ id: string }>(
+    'select tenant_id as id from forge_tenants_memberships where user_id = $1',
+    [user.id],
+  )
+  return rows[0]!.id
+}
+
+export const numbers = (stream: EventStream): number[] =>
+  stream.events.map(({ data }) => (JSON.parse(data) as { data: { n: number } }).data.n)
+
+/** Lets time pass no faster than the database answers: leaps would look like a database that is away. */
+export async function pass(app: TestApp, ms: number): Promise<void> {
+  const { revocations } = app.services['accounts'] as { readonly revocations: { sync(): Promise<void> } }
+  for (let left = ms; left > 0; left -= 500) {
+    await app.clock.advance(Math.min(left, 500))
+    await revocations.sync()
+    for (let look = 0; look < 3; look++) await app.db.query('select 1')
+  }
+}
