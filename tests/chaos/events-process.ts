@@ -1,0 +1,78 @@
+/**
+ * One process that delivers events and writes what it does to a ledger in the same database. It ends at SIGTERM as an
+ * app does, and at nothing else.
+ */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createDb } from 'tsforge/db'
+import { postgres as database } from 'tsforge/db/postgres'
+import { createDispatcher, createEvents, defineEvent, inTransaction, subscribe } from 'tsforge/events'
+import type { EventType } from 'tsforge/events'
+import { postgres } from 'tsforge/events/postgres'
+
+export interface Moved {
+  readonly n: number
+  readonly account: string
+  /** Place among the events of its account. */
+  readonly place: number
+  /** Its handler fails so often. */
+  readonly failures: number
+}
+
+export const moved: EventType<Moved> = defineEvent<Moved>({ type: 'money.moved', key: ({ account }) => account })
+
+export const ledger = `
+  create table accounts (name text primary key, places integer not null default 0);
+  create table facts (n integer primary key, account text not null, place integer not null);
+  create table effects (
+    id bigint generated always as identity primary key, subscription text not null, n integer not null,
+    account text not null, place integer not null, worker integer not null, at timestamptz not null default clock_timestamp()
+  );
+  create table onces (n integer not null)`
+
+async function main([url, name, leaseMs]: readonly [string, string, string]): Promise<void> {
+  const db = createDb(database({ url, max: 8, applicationName: name }))
+  const events = createEvents(postgres({ db }))
+  const write = `insert into effects (subscription, n, account, place, worker) values ($1, $2, $3, $4, ${process.pid})`
+  const dispatcher = createDispatcher({
+    events,
+    options: { leaseMs: Number(leaseMs) },
+    subscriptions: [
+      subscribe({
+        name: 'handled',
+        to: moved,
+        from: 'start',
+        maxAttempts: 1000,
+        backoff: { baseMs: 10, capMs: 100 },
+        handler: async ({ data: { n, account, place, failures } }, { attempt, once, signal }) => {
+          await sleep(n % 7, undefined, { signal })
+          if (attempt <= failures) throw new Error('not yet')
+          await once(async (tx) => void (await tx.query('insert into onces (n) values ($1)', [n])))
+          await db.query(write, ['handled', n, account, place])
+        },
+      }),
+      inTransaction({
+        name: 'together',
+        to: 'money.*',
+        from: 'start',
+        transaction: async (batch, tx) => {
+          for (const { data } of batch as readonly { data: Moved }[])
+            await tx.query(write, ['together', data.n, data.account, data.place])
+        },
+      }),
+    ],
+  })
+  process.once('SIGTERM', () => {
+    void (async () => {
+      await dispatcher.drain()
+      await dispatcher.stop()
+      await events.close()
+      await db.close()
+      process.exit(0)
+    })()
+  })
+  process.once('disconnect', () => process.exit(1))
+  dispatcher.start()
+  process.send?.('ready')
+}
+
+if (process.argv[1] === import.meta.filename) await main(process.argv.slice(2) as [string, string, string])
