@@ -99,6 +99,10 @@ class StreamingRealtime implements RunningRealtime {
       closed: (reason) => closed.add(1, { reason }),
       resumed: (outcome) => resumed.add(1, { outcome }),
     }
+    metrics.gauge('forge_realtime_rechecks', {
+      help: 'Questions under way whether the caller of a stream is still welcome',
+      collect: () => this.#rechecks.asking,
+    })
     metrics.gauge('forge_realtime_streams', { help: 'Open streams', collect: () => this.streams })
     this.#hub = this.#makeHub()
     this.declare(topics)

@@ -20,6 +20,11 @@ export class Rechecks {
     this.#clock = clock
   }
 
+  /** Questions under way. */
+  get asking(): number {
+    return this.#asking
+  }
+
   ask(stream: Stream): void {
     const now = this.#clock.monotonic()
     if (stream.unsureSince !== undefined) {

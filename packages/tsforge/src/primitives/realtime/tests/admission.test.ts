@@ -5,7 +5,7 @@ import { createTestApp } from '../../../testing/app.ts'
 import type { EventStream } from '../../../testing/event-stream.ts'
 import { realtime } from '../index.ts'
 import { streamClosed, streamOpened } from '../events.ts'
-import { greeted, numbers, pass, tenantOf, world } from './fixture.ts'
+import { greeted, numbers, pass, seen, tenantOf, world } from './fixture.ts'
 import type { World } from './fixture.ts'
 
 const refusal = ({ status, body }: EventStream) => [status, (body as { error: { code: string } }).error.code]
@@ -71,12 +71,12 @@ describe('who may listen', () => {
     await using live = await w.open(ada, 'topics=notes,secrets,made,greetings')
     for (let n = 0; n < 30; n++) await w.note([mine, theirs, null][n % 3]!, n)
     const expected = Array.from({ length: 10 }, (_, at) => at * 3)
-    await expect.poll(() => numbers(live)).toEqual(expected)
+    await seen(w, live, expected)
     await using again = await w.open(ada, 'topics=notes', { lastEventId: start })
-    await expect.poll(() => numbers(again)).toEqual(expected)
+    await seen(w, again, expected)
     await w.note(mine, 100)
     await again.next()
-    await expect.poll(() => numbers(again)).toEqual([...expected, 100])
+    await seen(w, again, [...expected, 100])
     expect(live.text).not.toContain(theirs)
   })
 
@@ -93,11 +93,11 @@ describe('who may listen', () => {
     await w.emit(greeted, { to: ada.id, n: 2 }, { tenantId: shared })
     await w.emit(greeted, { to: ada.id, n: 3 }, { tenantId: null })
     await w.emit(greeted, { to: bob.id, n: 4 }, { tenantId: shared })
-    await expect.poll(() => numbers(atHome)).toEqual([1, 3])
-    await expect.poll(() => numbers(atWork)).toEqual([2, 3])
-    await expect.poll(() => numbers(other)).toEqual([4])
+    await seen(w, atHome, [1, 3])
+    await seen(w, atWork, [2, 3])
+    await seen(w, other, [4])
     await using again = await w.open(ada, 'topics=greetings', { tenant: shared, lastEventId: start })
-    await expect.poll(() => numbers(again)).toEqual([2, 3])
+    await seen(w, again, [2, 3])
   })
 })
 

@@ -1,3 +1,4 @@
+import { expect } from 'vitest'
 import { accounts } from '../../../features/accounts/index.ts'
 import { tenants } from '../../../features/tenants/index.ts'
 import { defineFeature } from '../../../http/feature.ts'
@@ -91,12 +92,25 @@ export async function tenantOf({ client, user }: { client: TestApp; user: TestUs
 export const numbers = (stream: EventStream): number[] =>
   stream.events.map(({ data }) => (JSON.parse(data) as { data: { n: number } }).data.n)
 
+const asking = (app: TestApp): boolean => !/^forge_realtime_rechecks 0$/m.test(app.metrics.render())
+
 /** Lets time pass no faster than the database answers: leaps would look like a database that is away. */
-export async function pass(app: TestApp, ms: number): Promise<void> {
+export async function pass(app: TestApp, ms: number, stepMs = 500): Promise<void> {
   const { revocations } = app.services['accounts'] as { readonly revocations: { sync(): Promise<void> } }
-  for (let left = ms; left > 0; left -= 500) {
-    await app.clock.advance(Math.min(left, 500))
+  for (let left = ms; left > 0; left -= stepMs) {
+    await app.clock.advance(Math.min(left, stepMs))
     await revocations.sync()
-    for (let look = 0; look < 3; look++) await app.db.query('select 1')
+    while (asking(app)) await app.db.query('select 1')
   }
+}
+
+/** Lets time pass until the condition holds. */
+export async function until({ app }: Pick<World, 'app'>, condition: () => boolean): Promise<void> {
+  for (let step = 0; step < 3000 && !condition(); step++) await pass(app, 10, 10)
+  if (!condition()) throw new Error('it did not come to that')
+}
+
+export async function seen(w: Pick<World, 'app'>, stream: EventStream, expected: readonly number[]): Promise<void> {
+  await until(w, () => stream.events.length >= expected.length)
+  expect(numbers(stream)).toEqual(expected)
 }

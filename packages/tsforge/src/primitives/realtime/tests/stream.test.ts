@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { noteMade, numbers, pass, tenantOf, world } from './fixture.ts'
+import { noteMade, numbers, pass, seen, tenantOf, until, world } from './fixture.ts'
 
 const start = async (env?: Record<string, string>) => {
   const it = await world({ ...(env !== undefined && { env }) })
@@ -62,9 +62,13 @@ describe('a stream', () => {
     for (let n = 1; n <= 250; n++) await w.note(w.tenant, n)
     // Nothing is in memory yet: the hub begins with the first stream.
     const all = await w.open(w.ada, 'topics=notes', { lastEventId: early })
-    await expect.poll(() => all.events.length).toBe(250)
+    await until(w, () => all.events.length === 250)
     await w.note(w.tenant, 251)
-    await expect.poll(() => numbers(all)).toEqual(Array.from({ length: 251 }, (_, at) => at + 1))
+    await seen(
+      w,
+      all,
+      Array.from({ length: 251 }, (_, at) => at + 1),
+    )
     all.cut()
     await all.ended
     await w.note(w.tenant, 252)
@@ -72,7 +76,7 @@ describe('a stream', () => {
     await again.next()
     expect(numbers(again)).toEqual([252])
     await using byQuery = await w.open(w.ada, `topics=notes&last_event_id=${all.events[248]!.id}`)
-    await expect.poll(() => numbers(byQuery)).toEqual([250, 251, 252])
+    await seen(w, byQuery, [250, 251, 252])
   })
 
   it('that got nothing yet knows where it stands, and so does one for which there was nothing', async () => {
@@ -121,17 +125,17 @@ describe('a stream', () => {
     // Until the buffers of the kernel, on both sides, and ours are full.
     while (w.realtime.streams === 1 && sent < 2000) {
       await w.note(w.tenant, ++sent, text)
-      await new Promise((turn) => setImmediate(turn))
+      await w.app.clock.advance(10)
     }
     expect(sent).toBeLessThan(2000)
     expect(w.app.metrics.render()).toContain('forge_realtime_closed_total{reason="slow"} 1')
     stream.resume()
     await stream.ended
-    const seen = numbers(stream)
-    expect(seen.length).toBeLessThan(sent)
+    const before = numbers(stream)
+    expect(before.length).toBeLessThan(sent)
     await using again = await w.open(w.ada, 'topics=notes', { lastEventId: stream.lastEventId })
-    await expect.poll(() => seen.length + again.events.length, { timeout: 10_000 }).toBe(sent)
-    expect([...seen, ...numbers(again)]).toEqual(Array.from({ length: sent }, (_, at) => at + 1))
+    await until(w, () => before.length + again.events.length === sent)
+    expect([...before, ...numbers(again)]).toEqual(Array.from({ length: sent }, (_, at) => at + 1))
   }, 30_000)
 
   it('is not cut because much happens at once, if its reader takes it', async () => {
@@ -140,7 +144,7 @@ describe('a stream', () => {
     const text = 'x'.repeat(3000)
     const items = Array.from({ length: 900 }, (_, n) => ({ data: { n, text }, tenantId: w.tenant }))
     await w.events.emitMany(w.app.db, noteMade, items)
-    await expect.poll(() => numbers(stream).length, { timeout: 5000 }).toBe(900)
+    await until(w, () => stream.events.length === 900)
     expect(w.realtime.streams).toBe(1)
   })
 
