@@ -31,6 +31,9 @@ const subjects: Readonly<Record<string, string>> = {
   'jobs.claim': 'claims per second of 1,000,000 waiting jobs',
   jobs: 'dead row versions after a drain (less is better)',
   'jobs.cpu': 'processor time per drained job, client and server (less is better)',
+  'events.dispatch': 'events handled per second, with a backlog',
+  'events.emit': 'transactions per second that write a row and emit an event',
+  'events.handler': 'from the commit to the handler, median (less is better)',
   'db.unit': 'unit of work of 3 statements, 16 in parallel',
 }
 const rivals: Readonly<Record<string, string>> = {
@@ -47,6 +50,9 @@ const rivals: Readonly<Record<string, string>> = {
   pg_boss: 'pg-boss, notifications and batches',
   bullmq_redis: 'BullMQ on Redis without fsync',
   bullmq_postgres: 'BullMQ on PostgreSQL',
+  poller: 'a poller of 100 rows a second, by hand',
+  insert: 'the same with a plain `insert` in place of the event',
+  budget: '20 ms',
   first: 'the first round',
   million: 'of 1,000',
   dead_rows: 'jobs',
