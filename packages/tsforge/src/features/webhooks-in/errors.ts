@@ -47,6 +47,7 @@ export const webhooksInErrors: ErrorCatalogue<WebhooksInErrorCode> = defineError
   'webhooks_in.delivery_unknown': {
     status: 404,
     message: { en: 'There is no such delivery.', id: 'Tidak ada kiriman seperti itu.' },
+    fix: 'Look it up in the list: ids there are ours, not those of the sender. Deliveries go after FORGE_WEBHOOKS_IN_RETENTION.',
   },
   'webhooks_in.delivery_open': {
     status: 409,
