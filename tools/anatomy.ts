@@ -19,6 +19,7 @@ const ownFolders: Readonly<Record<string, readonly string[]>> = {
   db: ['migrate', 'pg', 'repository'],
   events: ['dispatcher'],
   jobs: ['runner', 'scheduler', 'steps'],
+  webhooks: ['deliveries', 'endpoints', 'messages'],
 }
 const bannedName = /(?:^|[-._])(?:utils?|helpers?|common|misc|managers?)(?:[-._]|$)/
 const kebabFile = /^[a-z0-9]+(?:-[a-z0-9]+)*(?:\.[a-z0-9]+(?:-[a-z0-9]+)*)*$/

@@ -6,8 +6,10 @@ import { quota } from 'tsforge/quota'
 import { ratelimit } from 'tsforge/ratelimit'
 import { tenants } from 'tsforge/tenants'
 import { uploads } from 'tsforge/uploads'
+import { webhooks } from 'tsforge/webhooks'
 import { webhooksIn, webhooksInApi } from 'tsforge/webhooks-in'
 import { avatar } from './features/avatar/avatar.feature.ts'
+import { noteChanged, noteCreated, noteDeleted } from './features/notes/note.events.ts'
 import { notes } from './features/notes/notes.feature.ts'
 import { free, pro } from './plans.ts'
 
@@ -22,6 +24,7 @@ export default defineConfig({
     jobs(),
     jobsApi(),
     uploads({ kinds: { avatar: { types: ['image/png', 'image/jpeg', 'image/webp'], maxSize: '2mb' } } }),
+    webhooks({ events: [noteCreated, noteChanged, noteDeleted] }),
     webhooksIn(),
     webhooksInApi(),
     notes(),

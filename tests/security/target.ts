@@ -17,7 +17,15 @@ export function target(
 ): Promise<TestApp> {
   return createTestApp({
     config,
-    env: { PORT: '0', FORGE_HTTP_TRUSTED_PROXIES: '127.0.0.1', NOTES_HOOK_SECRET: hookSecret, ...env },
+    env: {
+      PORT: '0',
+      FORGE_HTTP_TRUSTED_PROXIES: '127.0.0.1',
+      NOTES_HOOK_SECRET: hookSecret,
+      // Nobody listens there, and nothing of a test leaves this machine.
+      FORGE_EGRESS_ALLOWED_NETWORKS: '127.0.0.1/32',
+      FORGE_EGRESS_PORTS: '9',
+      ...env,
+    },
     ...more,
   })
 }
@@ -121,6 +129,20 @@ async function hooked(owner: TestUser, app: TestApp): Promise<string> {
   return received.id
 }
 
+const hooks = '/api/v1/webhooks/endpoints'
+const endpointBody = { url: 'https://127.0.0.1:9/hooks', events: ['note.*'] }
+const endpoint = (owner: Client): Promise<string> => made(owner, hooks, endpointBody)
+const ofEndpoint =
+  (more: Partial<Sample> = {}): Prepare =>
+  async (owner) => ({ status: 200, params: { id: await endpoint(owner) }, ...more })
+/** One that is on its way to an endpoint of the owner's tenant. */
+async function sent(owner: Client): Promise<{ readonly id: string; readonly message_id: string }> {
+  const reply = await owner.post<{ id: string; message_id: string }>(`${hooks}/${await endpoint(owner)}/test`)
+  if (reply.status !== 201) throw new Error(reply.text)
+  return reply.body.data
+}
+const since = '2020-01-01T00:00:00Z'
+
 async function teamWithMember(owner: TestUser, app: TestApp): Promise<{ id: string; user_id: string }> {
   const id = await team(owner)
   const { id: userId } = await app.register()
@@ -195,10 +217,36 @@ export const samples: Readonly<Record<string, Prepare>> = {
   getJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
   retryJob: async (owner, app) => ({ status: 204, params: { id: await job(owner, app) } }),
   cancelJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
+  listWebhookEventTypes: () => ({ status: 200 }),
+  listWebhookEndpoints: () => ({ status: 200 }),
+  createWebhookEndpoint: () => ({ status: 201, body: endpointBody }),
+  getWebhookEndpoint: ofEndpoint(),
+  updateWebhookEndpoint: ofEndpoint({ body: { description: 'ours' } }),
+  deleteWebhookEndpoint: ofEndpoint({ status: 204 }),
+  getWebhookSecrets: ofEndpoint(),
+  rotateWebhookSecret: ofEndpoint({ body: { overlap_seconds: 60 } }),
+  testWebhookEndpoint: ofEndpoint({ status: 201 }),
+  listWebhookDeliveries: ofEndpoint(),
+  getWebhookStats: ofEndpoint(),
+  recoverWebhookEndpoint: ofEndpoint({ body: { since } }),
+  replayWebhooks: ofEndpoint({ body: { since, preview: true } }),
+  getWebhookDelivery: async (owner) => ({ status: 200, params: { id: (await sent(owner)).id } }),
+  listWebhookAttempts: async (owner) => ({ status: 200, params: { id: (await sent(owner)).id } }),
+  resendWebhook: async (owner) => ({ status: 200, params: { id: (await sent(owner)).id } }),
+  listWebhookMessages: () => ({ status: 200 }),
+  getWebhookMessage: async (owner) => ({ status: 200, params: { id: (await sent(owner)).message_id } }),
+  listWebhookMessageDeliveries: async (owner) => ({ status: 200, params: { id: (await sent(owner)).message_id } }),
   receiveTenantWebhook: hook,
   listWebhookInDeliveries: () => ({ status: 200 }),
   getWebhookInDelivery: async (owner, app) => ({ status: 200, params: { id: await hooked(owner, app) } }),
   replayWebhookInDelivery: async (owner, app) => ({ status: 204, params: { id: await hooked(owner, app) } }),
+  listMailSuppressions: () => ({ status: 200 }),
+  createMailSuppression: () => ({ status: 201, body: { address: `a${++count}@example.com` } }),
+  deleteMailSuppression: async (owner) => {
+    const entry = { address: `b${++count}@example.com` }
+    const { body } = await owner.post<{ id: string }>('/api/v1/mail/suppressions', entry)
+    return { status: 204, params: { id: body.data.id } }
+  },
   listNotes: async (owner) => (await note(owner), { status: 200 }),
   countNotes: async (owner) => (await note(owner), { status: 200 }),
   createNote: () => ({ status: 201, body: { title: `Title ${++count}`, body: 'text' } }),

@@ -30,9 +30,10 @@ it('a tool with the secret writes notes, once each, in the tenant of the address
     await post(app, tenant, secret, 'm1', 'One'),
     await post(app, tenant, previous, 'm2', 'Two'),
     await post(app, tenant, newStandardSecret(), 'm3', 'Three'),
-    await post(app, tenant, secret, 'm4', 'One'),
   ]
-  expect(statuses).toEqual([202, 202, 202, 401, 202])
+  expect(statuses).toEqual([202, 202, 202, 401])
+  await app.jobs.drain()
+  expect(await post(app, tenant, secret, 'm4', 'One')).toBe(202)
   await app.jobs.drain()
   const titles = async (who: typeof ada) =>
     (await who.get<Notes>('/api/v1/notes')).body.data.items.map(({ title }) => title)

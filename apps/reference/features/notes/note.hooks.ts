@@ -5,6 +5,7 @@ import type { Secret } from 'tsforge/secret'
 import { defineWebhookSource, standard } from 'tsforge/webhooks-in'
 import type { WebhookSource } from 'tsforge/webhooks-in'
 import { noteErrors } from './note.errors.ts'
+import { noteCreated } from './note.events.ts'
 import type { NoteService } from './note.service.ts'
 
 export interface NoteOptions {
@@ -25,7 +26,7 @@ export const noteOptions: OptionsSchema<NoteOptions> = {
 
 /** Notes that another system writes, as Standard Webhooks: `{ "type": "note.wanted", "data": { "title", "body" } }`. */
 export function noteHook(
-  { repository, changed }: NoteService,
+  { repository, changed, tell }: NoteService,
   { hookSecret, hookSecretPrevious }: NoteOptions,
 ): WebhookSource | undefined {
   if (hookSecret === undefined) return undefined
@@ -41,7 +42,7 @@ export function noteHook(
       if (typeof title !== 'string' || title.trim() === '' || title.length > 200 || typeof body !== 'string')
         throw new Discard('a note has a title and a body')
       try {
-        await once((tx) => repository.insert({ title, body }, tx))
+        await once(async (tx) => tell(tx, noteCreated, await repository.insert({ title, body }, tx)))
       } catch (error) {
         if (noteErrors.is(error, 'note.title_taken')) throw new Discard('a note has this title')
         throw error

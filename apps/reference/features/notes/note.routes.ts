@@ -1,6 +1,7 @@
 import { created, definePage, noContent, pageOf, pageQuery, pageSchema, parsePage, route } from 'tsforge/http'
 import type { Route } from 'tsforge/http'
 import { Timestamp, Type, Uuid } from 'tsforge/schema'
+import { noteChanged, noteCreated, noteDeleted } from './note.events.ts'
 import type { NoteService } from './note.service.ts'
 
 const title = Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' })
@@ -27,7 +28,15 @@ const NoteCountsData = Type.Object({ total: Type.Integer(), pinned: Type.Integer
 const tags = ['notes']
 const paging = definePage({ name: 'notes', sort: ['id', 'title'], defaultSort: '-id' })
 
-export function noteRoutes({ db, idempotency, repository, cursors, count, changed }: NoteService): readonly Route[] {
+export function noteRoutes({
+  db,
+  idempotency,
+  repository,
+  cursors,
+  count,
+  changed,
+  tell,
+}: NoteService): readonly Route[] {
   return [
     route({
       method: 'GET',
@@ -55,10 +64,11 @@ export function noteRoutes({ db, idempotency, repository, cursors, count, change
       data: NoteData,
       etag: 'version',
       errors: ['note.title_taken'],
-      // The note and the answer for its Idempotency-Key commit together.
+      // The note, its event and the answer for its Idempotency-Key commit together.
       handler: async ({ body }) => {
         const answer = await db.tx(async (tx) => {
           const note = await repository.insert(body, tx)
+          await tell(tx, noteCreated, note)
           const made = created(note, { location: `/api/v1/notes/${note.id}` })
           await idempotency.inTransaction(tx, made)
           return made
@@ -104,7 +114,11 @@ export function noteRoutes({ db, idempotency, repository, cursors, count, change
       etag: 'version',
       errors: ['note.not_found', 'note.title_taken'],
       handler: async ({ params, body, expected }) => {
-        const note = await repository.update(params.id, body, expected)
+        const note = await db.tx(async (tx) => {
+          const updated = await repository.update(params.id, body, expected, tx)
+          await tell(tx, noteChanged, updated)
+          return updated
+        })
         await changed()
         return note
       },
@@ -121,7 +135,7 @@ export function noteRoutes({ db, idempotency, repository, cursors, count, change
       data: null,
       errors: ['note.not_found'],
       handler: async ({ params, expected }) => {
-        await repository.softDelete(params.id, expected)
+        await db.tx(async (tx) => tell(tx, noteDeleted, await repository.softDelete(params.id, expected, tx)))
         await changed()
         return noContent()
       },

@@ -1,14 +1,17 @@
 import type { Cache } from 'tsforge/cache'
-import type { Db } from 'tsforge/db'
+import type { Db, Queryable } from 'tsforge/db'
 import { createRepository } from 'tsforge/db/repository'
+import type { Events, EventType } from 'tsforge/events'
 import { createCursors } from 'tsforge/http'
 import type { Idempotency } from 'tsforge/idempotency'
 import type { Toolbox } from 'tsforge/plugin'
+import type { NoteFact } from './note.events.ts'
 import { notes } from './note.table.ts'
 
 interface Needs {
   readonly cache: Cache
   readonly db: Db
+  readonly events: Events
   readonly idempotency: Idempotency
 }
 
@@ -20,7 +23,7 @@ export interface NoteCounts {
 /** What the routes work with: the rows, the seal of the list's pages, what makes a write safe to repeat, and counts. */
 export type NoteService = ReturnType<typeof createNoteService>
 
-export function createNoteService({ cache, db, idempotency, clock, log, secrets }: Toolbox<unknown> & Needs) {
+export function createNoteService({ cache, db, events, idempotency, clock, log, secrets }: Toolbox<unknown> & Needs) {
   const repository = createRepository(notes, db, { clock })
   const counts = cache.namespace<NoteCounts>('notes.counts', { perTenant: true, ttl: '1m', stale: '10s' })
   return {
@@ -29,6 +32,9 @@ export function createNoteService({ cache, db, idempotency, clock, log, secrets 
     idempotency,
     repository,
     cursors: createCursors(secrets),
+    /** In the transaction that does it: whoever listens hears of it exactly if it happened. */
+    tell: (tx: Queryable, type: EventType<NoteFact>, { id, title, pinned }: NoteFact) =>
+      events.emit(tx, type, { id, title, pinned }),
     /** Counted at most once a minute and tenant while nothing changes. */
     count: () =>
       counts.getOrSet(

@@ -2,6 +2,7 @@ import { defineFeature } from 'tsforge'
 import type { Feature } from 'tsforge'
 import { cachePort } from 'tsforge/cache'
 import { dbPort } from 'tsforge/db'
+import { eventsPort } from 'tsforge/events'
 import { idempotencyPort } from 'tsforge/idempotency'
 import { webhooksInPort } from 'tsforge/webhooks-in'
 import { noteErrors } from './note.errors.ts'
@@ -15,7 +16,7 @@ export function notes(): Feature {
   return defineFeature({
     name: 'notes',
     options: noteOptions,
-    needs: { cache: cachePort, db: dbPort, hooks: webhooksInPort, idempotency: idempotencyPort },
+    needs: { cache: cachePort, db: dbPort, events: eventsPort, hooks: webhooksInPort, idempotency: idempotencyPort },
     errors: noteErrors,
     migrations: { module: 'notes', directory: new URL('./migrations/', import.meta.url), after: ['tenants'] },
     permissions: {

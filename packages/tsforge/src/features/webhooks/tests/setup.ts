@@ -19,6 +19,9 @@ export const orderPlaced: EventType<{ readonly id: string }> = defineEvent<{ rea
 export const orderShipped: EventType = defineEvent({ type: 'order.shipped' })
 export const userAdded: EventType = defineEvent({ type: 'user.added' })
 
+/** Of the app alone: no customer may ask for it. */
+export const secretEvent: EventType = defineEvent({ type: 'order.fraud_suspected' })
+
 /** A request that the customer got. */
 export interface Received {
   readonly path: string

@@ -1,0 +1,178 @@
+import { createServer } from 'node:http'
+import { connect } from 'node:net'
+import type { AddressInfo } from 'node:net'
+import { once } from 'node:events'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { eventsPort } from '../../../primitives/events/index.ts'
+import type { Events, RunningEvents } from '../../../primitives/events/index.ts'
+import { jobsPort } from '../../../primitives/jobs/index.ts'
+import type { TestApp } from '../../../testing/app.ts'
+import { sweep } from '../sweep.ts'
+import { deliverWebhook } from '../index.ts'
+import {
+  customer,
+  deliveries,
+  endpoint,
+  orderPlaced,
+  orderShipped,
+  ownerOf,
+  says,
+  secretEvent,
+  tenantOf,
+  webhookApp,
+} from './setup.ts'
+import type { Customer, Owner } from './setup.ts'
+
+let shop: Customer
+let app: TestApp
+let ada: Owner
+let tenantId: string
+const open = async (env: Record<string, string> = {}): Promise<void> => {
+  app = await webhookApp([shop], { env })
+  ada = await ownerOf(app)
+  tenantId = await tenantOf(ada)
+}
+beforeEach(async () => {
+  shop = await customer()
+  await open()
+})
+afterEach(async () => {
+  await app[Symbol.asyncDispose]()
+  await shop[Symbol.asyncDispose]()
+})
+
+const events = (): Events => app.get(eventsPort)
+/** What a running app does by itself. */
+async function carry(): Promise<void> {
+  const dispatcher = (events() as RunningEvents).worker.another()
+  await dispatcher.runUntilIdle()
+  await dispatcher.stop()
+  await app.jobs.drain()
+}
+
+describe('events of the log', () => {
+  it('are sent exactly if their transaction commits, once, and to their tenant alone', async () => {
+    const bob = await ownerOf(app)
+    const mine = await endpoint(ada, shop)
+    await endpoint(bob, shop, { url: `${shop.url}/bob` })
+    await carry()
+    await expect(
+      app.db.tx(async (tx) => {
+        await events().emit(tx, orderPlaced, { id: 'never' }, { tenantId })
+        throw new Error('away')
+      }),
+    ).rejects.toThrow('away')
+    const { id } = await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
+    await events().emit(app.db, orderPlaced, { id: 'nobody' }, { tenantId: null })
+    await events().emit(app.db, secretEvent, { id: 'internal' }, { tenantId })
+    await carry()
+    await carry()
+    expect(shop.received).toHaveLength(1)
+    expect(shop.received[0]).toMatchObject({ path: '/hooks', headers: { 'webhook-id': id } })
+    expect(JSON.parse(shop.received[0]!.body)).toMatchObject({ type: 'order.placed', data: { id: 'o1' } })
+    expect(await deliveries(ada, mine.id)).toMatchObject([{ event_id: id, state: 'succeeded' }])
+  })
+
+  it('that are too large to be sent hold up none behind them', async () => {
+    await app[Symbol.asyncDispose]()
+    await open({ FORGE_WEBHOOKS_BODY_LIMIT: '1kb' })
+    await endpoint(ada, shop)
+    await carry()
+    await events().emit(app.db, orderShipped, { id: 'x'.repeat(2000) }, { tenantId })
+    await events().emit(app.db, orderPlaced, { id: 'o2' }, { tenantId })
+    await carry()
+    expect(shop.received.map(({ body }) => (JSON.parse(body) as { data: unknown }).data)).toEqual([{ id: 'o2' }])
+    expect(app.logged).toContainEqual(
+      expect.objectContaining({ msg: 'an event is too large to be sent as a webhook', type: 'order.shipped' }),
+    )
+  })
+
+  it('tell other endpoints of the tenant when one was disabled by itself', async () => {
+    const bad = await endpoint(ada, shop, { events: ['order.*'], url: `${shop.url}/bad` })
+    await endpoint(ada, shop, { events: ['webhook.endpoint_disabled'], url: `${shop.url}/office` })
+    await carry()
+    shop.answer = ({ path }, response) => response.writeHead(path === '/hooks/bad' ? 410 : 204).end()
+    await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
+    await carry()
+    await carry()
+    expect(shop.received.map(({ path }) => path)).toEqual(['/hooks/bad', '/hooks/office'])
+    expect(JSON.parse(shop.received[1]!.body)).toMatchObject({ data: { endpoint_id: bad.id, reason: 'gone' } })
+  })
+})
+
+describe('time', () => {
+  it('takes messages away after their retention, but none that is still on its way', async () => {
+    const { id } = await endpoint(ada, shop)
+    await carry()
+    await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
+    await carry()
+    says(shop, 500)
+    await events().emit(app.db, orderPlaced, { id: 'o2' }, { tenantId })
+    await carry()
+    const counted = { add: () => {} }
+    const parts = {
+      db: app.db,
+      jobs: app.get(jobsPort),
+      clock: app.clock,
+      retentionMs: 30 * 86_400_000,
+      swept: counted,
+    }
+    expect(await sweep(parts)).toBe(0)
+    app.clock.jump(app.clock.now() + 31 * 86_400_000)
+    expect(await sweep(parts)).toBe(1)
+    expect(await deliveries(ada, id)).toMatchObject([{ state: 'pending' }])
+    const { rows } = await app.db.query('select 1 from forge_webhooks_attempts')
+    expect(rows).toHaveLength(1)
+  })
+
+  it('gives a delivery a new job when somebody has taken its own away', async () => {
+    const { id } = await endpoint(ada, shop)
+    await carry()
+    says(shop, 500)
+    await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
+    await carry()
+    const [job] = await app.jobs.expectEnqueued(deliverWebhook, { tenantId })
+    await app.get(jobsPort).cancel(job!.id)
+    app.clock.jump(app.clock.now() + 2 * 86_400_000)
+    says(shop, 204)
+    await app.jobs.drain()
+    expect(await deliveries(ada, id)).toMatchObject([{ state: 'pending', attempts: 1 }])
+    const counted = { add: () => {} }
+    await sweep({ db: app.db, jobs: app.get(jobsPort), clock: app.clock, retentionMs: 30 * 86_400_000, swept: counted })
+    await app.jobs.drain()
+    expect(await deliveries(ada, id)).toMatchObject([{ state: 'succeeded', attempts: 2 }])
+  })
+})
+
+it('leads all attempts through the proxy where there is one', async () => {
+  const asked: string[] = []
+  const proxy = createServer().on('connect', (request, socket, head) => {
+    asked.push(`${request.headers['proxy-authorization']} ${request.url}`)
+    const behind = connect(shop.port, '127.0.0.1', () => {
+      socket.write('HTTP/1.1 200 Connection Established\r\n\r\n')
+      behind.write(head)
+      behind.pipe(socket).pipe(behind)
+    })
+    for (const end of [socket, behind]) end.on('error', () => behind.destroy())
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  try {
+    await app[Symbol.asyncDispose]()
+    const { port } = proxy.address() as AddressInfo
+    await open({ FORGE_EGRESS_PROXY: `http://user:word@127.0.0.1:${port}` })
+    const { id } = await endpoint(ada, shop)
+    await ada.post(`/api/v1/webhooks/endpoints/${id}/test`)
+    await app.jobs.drain()
+    expect(asked).toEqual([`Basic ${Buffer.from('user:word').toString('base64')} 127.0.0.1:${shop.port}`])
+    expect(shop.received).toHaveLength(1)
+    const [delivery] = await deliveries(ada, id)
+    const log = await ada.get(`/api/v1/webhooks/deliveries/${delivery!.id}/attempts`)
+    expect(log.body.data).toMatchObject({ items: [{ ok: true, address: null }] })
+  } finally {
+    await app[Symbol.asyncDispose]()
+    proxy.closeAllConnections()
+    proxy.close()
+    await open()
+  }
+})
