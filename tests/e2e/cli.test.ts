@@ -119,6 +119,8 @@ describe('forge', () => {
       FORGE_SECRET: 'pL3x9-Qw7Zt2-vB8nM4-rK6jH1-sD5fG0',
       FORGE_DB_EMBEDDED_IN_PRODUCTION: 'true',
       FORGE_STORAGE_DRIVER: 'disk',
+      FORGE_MAILER_DRIVER: 'log',
+      MAIL_FROM: 'no-reply@acme.test',
       FORGE_KEYS_ISSUER: 'https://api.acme.test',
     }
     await expect(launch({ root: own.root, env })).rejects.toThrow('boot.migrations_pending')

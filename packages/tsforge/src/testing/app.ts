@@ -17,6 +17,8 @@ import { noStorage, openStorage } from './db.ts'
 import type { Storage } from './db.ts'
 import { testJobs } from './jobs.ts'
 import type { TestJobs } from './jobs.ts'
+import { testMail } from './mail.ts'
+import type { TestMail } from './mail.ts'
 
 export interface TestAppInput {
   /** The app's own config, or only features. */
@@ -48,6 +50,8 @@ export interface TestApp extends App {
   readonly databaseUrl: string | undefined
   /** Jobs that wait to be drained or looked at. Throws when no part of the app has jobs. */
   readonly jobs: TestJobs
+  /** Mails that the app has sent. */
+  readonly mail: TestMail
   /** The caller with this access token, or this user in another tenant and alike. */
   as(who: string | { readonly tokens: { readonly access_token: string } }, options?: CallOptions): Client
   /** Registers somebody new (feature `accounts`). */
@@ -134,6 +138,7 @@ function assemble(
     get jobs(): TestJobs {
       return jobs ?? testJobs(app)
     },
+    mail: testMail(app),
     as: (who: string | { readonly tokens: { readonly access_token: string } }, options: CallOptions = {}) =>
       createClient(app, { ...options, token: typeof who === 'string' ? who : who.tokens.access_token }),
     register: ({

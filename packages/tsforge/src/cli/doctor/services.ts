@@ -4,14 +4,18 @@ import { fromPlan } from '../../host/create-app.ts'
 import type { Plan } from '../../host/plan.ts'
 import { webhooksInPort } from '../../features/webhooks-in/index.ts'
 import { dbPort } from '../../primitives/db/index.ts'
+import { eventsPort } from '../../primitives/events/index.ts'
 import { jobsPort } from '../../primitives/jobs/index.ts'
 import { keysPort } from '../../primitives/keys/index.ts'
+import { mailerPort } from '../../primitives/mailer/index.ts'
 import { redisPort } from '../../primitives/redis/index.ts'
 import { storagePort } from '../../primitives/storage/index.ts'
 import { stderrSink } from '../app.ts'
 import { broken, fine } from './finding.ts'
 import type { Finding } from './finding.ts'
+import { examineEvents } from './events.ts'
 import { examineJobs } from './jobs.ts'
+import { examineMailer } from './mailer.ts'
 import { examineRedis } from './redis.ts'
 import { examineStorage } from './storage.ts'
 import { examineStores } from './stores.ts'
@@ -43,6 +47,8 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
       findings.push(await examineStorage(app.get(storagePort)))
     if (plan.features.some((feature) => feature.provides?.name === webhooksInPort.name))
       findings.push(await examineWebhooksIn(app.get(webhooksInPort)))
+    if (plan.features.some((feature) => feature.provides?.name === mailerPort.name))
+      findings.push(await examineMailer(app.get(mailerPort)))
     if (findings.every(({ state }) => state !== 'failed'))
       findings.push(...(await examineStores(app, plan, isPending(findings))))
   } finally {
@@ -67,6 +73,7 @@ async function examineDatabase(app: App, plan: Plan): Promise<readonly Finding[]
       ...pending,
       ...(await signingKeys(app, plan, pending)),
       ...(await queues(app, plan, pending)),
+      ...(await log(app, plan, pending)),
     ]
   } catch (error) {
     return [broken('database', error)]
@@ -141,6 +148,12 @@ async function queues(app: App, plan: Plan, pending: readonly Finding[]): Promis
   if (!plan.features.some((feature) => feature.provides?.name === jobsPort.name)) return []
   if (isPending(pending)) return [fine('jobs', 'their tables will be made by the migrations')]
   return [await examineJobs(app.get(jobsPort), app.db)]
+}
+
+async function log(app: App, plan: Plan, pending: readonly Finding[]): Promise<readonly Finding[]> {
+  if (!plan.features.some((feature) => feature.provides?.name === eventsPort.name)) return []
+  if (isPending(pending)) return [fine('events', 'their tables will be made by the migrations')]
+  return [await examineEvents(app.get(eventsPort))]
 }
 
 function isPending(migrations: readonly Finding[]): boolean {

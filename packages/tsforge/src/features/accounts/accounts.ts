@@ -15,6 +15,8 @@ import type { Authenticate, Recheck } from './authenticate.ts'
 import { accountsErrors } from './errors.ts'
 import { Passwords } from './hasher.ts'
 import type { Hasher } from './hasher.ts'
+import { Listeners } from './listener.ts'
+import type { AccountsListener } from './listener.ts'
 import { login, signIn } from './login.ts'
 import type { Login } from './login.ts'
 import type { AccountsOptions } from './options.ts'
@@ -53,7 +55,7 @@ export interface Accounts {
   /** Ends every session but `sessionId`. Throws `user.invalid_credentials` and `user.password_…`. */
   changePassword(userId: string, sessionId: string, change: PasswordChange, device: Device): Promise<void>
   /** An active user, or `undefined`. */
-  find(userId: string): Promise<User | undefined>
+  find(userId: string, tx?: Queryable): Promise<User | undefined>
   /** Live sessions, the one used last first. */
   sessions(userId: string): Promise<Session[]>
   /** Ends one session of the user. Throws `session.not_found`, for a foreign one too. */
@@ -66,6 +68,8 @@ export interface Accounts {
   disable(userId: string, tx?: Queryable): Promise<void>
   /** Throws `user.not_found`. */
   enable(userId: string, tx?: Queryable): Promise<void>
+  /** Is told what happens, in its transaction. Gives how to end that. */
+  listen(listener: AccountsListener): () => void
   /** Turns an access token into its actor; synchronous wherever memory knows the answer. Throws a 401. */
   readonly authenticate: Authenticate
   /** Whether somebody who was let in a while ago would be now: throws (rejects with) a 401 otherwise. */
@@ -123,6 +127,7 @@ export function createAccounts(given: AccountsParts): RunningAccounts {
       accessTtlMs: options.accessTtlMs,
       onRevoked: (sessionId) => keys.forget(sessionId),
     }),
+    listeners: new Listeners(),
   }
   let stopSweeping: (() => Promise<void>) | undefined
   let stopped = false
@@ -136,7 +141,8 @@ export function createAccounts(given: AccountsParts): RunningAccounts {
     signIn: (userId, device, tx) => within(db, tx, (t) => signIn(parts, userId, device, t)),
     refresh: (token, device) => outcomes.count('refresh', refresh(parts, token, device)),
     changePassword: (userId, sessionId, change, device) => changePassword(parts, userId, sessionId, change, device),
-    find: (userId) => findUser(db, userId),
+    find: (userId, tx = db) => findUser(tx, userId),
+    listen: (listener) => parts.listeners.add(listener),
     sessions: (userId) => liveSessions(parts, userId),
     revoke: (userId, sessionId, tx) => endSession(parts, userId, sessionId, 'revoked', tx),
     revokeAll: (userId, except = null, tx) => endSessions(parts, userId, except, 'revoked', tx),

@@ -13,6 +13,7 @@ export type {
   UserRegistered,
 } from './events.ts'
 export type { Hasher } from './hasher.ts'
+export type { AccountsListener } from './listener.ts'
 export type { Login } from './login.ts'
 export { accountsOptions } from './options.ts'
 export type { AccountsOptions } from './options.ts'

@@ -68,13 +68,15 @@ async function enter(
   await attempt.succeeded(tx)
   const tenantId = await parts.tenants.defaultFor(user.id, tx)
   const { sessionId, tokens } = await openSession(parts, tx, user.id, tenantId, device)
-  tell(tx, userLoggedIn, {
+  const event = {
     userId: user.id,
     sessionId,
     ip: cleanIp(device.ip),
     userAgent: cleanUserAgent(device.userAgent),
     knownNetwork: attempt.known,
-  })
+  }
+  tell(tx, userLoggedIn, event)
+  await parts.listeners.loggedIn(event, tx)
   return { user: held, sessionId, tokens }
 }
 

@@ -4,6 +4,7 @@ import type { Db } from '../../primitives/db/index.ts'
 import type { Keys } from '../../primitives/keys/index.ts'
 import type { Tenants } from '../tenants/index.ts'
 import type { Passwords } from './hasher.ts'
+import type { Listeners } from './listener.ts'
 import type { AccountsOptions } from './options.ts'
 import type { Revocations } from './revocations.ts'
 import type { Throttle } from './throttle.ts'
@@ -19,4 +20,5 @@ export interface Parts {
   readonly passwords: Passwords
   readonly throttle: Throttle
   readonly revocations: Revocations
+  readonly listeners: Listeners
 }

@@ -40,6 +40,7 @@ export async function changePassword(
         await attempt.succeeded(tx)
         await endSessions(parts, userId, sessionId, 'password_changed', tx)
         tell(tx, userPasswordChanged, { userId })
+        await parts.listeners.passwordChanged({ userId }, tx)
         return true
       })
     }

@@ -45,7 +45,9 @@ export async function register(parts: Parts, values: Registration, device: Devic
     const tenant = await parts.tenants.createPersonal({ userId: id, name: firstCodePoints(name, maxTenantName) }, t)
     await parts.throttle.remember(normalized, cleanIp(device.ip), t)
     const { sessionId, tokens } = await openSession(parts, t, id, tenant.id, device)
-    tell(t, userRegistered, { userId: id, tenantId: tenant.id, sessionId })
+    const event = { userId: id, tenantId: tenant.id, sessionId }
+    tell(t, userRegistered, event)
+    await parts.listeners.registered(event, t)
     return { user, sessionId, tokens }
   })
 }

@@ -55,6 +55,9 @@ export interface Template<Data = unknown> {
   render(data: Data, options?: { readonly locale?: string }): Promise<MessageBody>
 }
 
+/** One of several, whatever its data. */
+export type AnyTemplate = Omit<Template<never>, 'sample'> & { readonly sample: unknown }
+
 /** Declares a kind of mail. With a `schema` (TypeBox or Standard Schema) the data has its type. */
 export function defineTemplate<const S extends PayloadSchema, Name extends string = string>(
   spec: TemplateSpec<PayloadInput<S>, Name> & { readonly schema: S },

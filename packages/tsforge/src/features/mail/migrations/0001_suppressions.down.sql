@@ -1,0 +1,1 @@
+drop table forge_mail_suppressions;
