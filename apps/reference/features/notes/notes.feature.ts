@@ -10,6 +10,7 @@ import { noteHook, noteOptions } from './note.hooks.ts'
 import { noteJobs, purgeNightly } from './note.jobs.ts'
 import { createNoteService } from './note.service.ts'
 import { noteRoutes } from './note.routes.ts'
+import { noteTopic } from './note.topics.ts'
 
 /** Notes of a tenant: every member reads them, its owners write them. */
 export function notes(): Feature {
@@ -32,5 +33,6 @@ export function notes(): Feature {
     routes: noteRoutes,
     jobs: noteJobs,
     schedules: () => [purgeNightly],
+    topics: () => [noteTopic],
   })
 }
