@@ -2,6 +2,7 @@ import type { App } from '../../host/app.ts'
 import { migratorOf } from '../../host/migrations.ts'
 import { fromPlan } from '../../host/create-app.ts'
 import type { Plan } from '../../host/plan.ts'
+import { webhooksPort } from '../../features/webhooks/index.ts'
 import { webhooksInPort } from '../../features/webhooks-in/index.ts'
 import { dbPort } from '../../primitives/db/index.ts'
 import { eventsPort } from '../../primitives/events/index.ts'
@@ -19,6 +20,7 @@ import { examineMailer } from './mailer.ts'
 import { examineRedis } from './redis.ts'
 import { examineStorage } from './storage.ts'
 import { examineStores } from './stores.ts'
+import { examineWebhooks } from './webhooks.ts'
 import { examineWebhooksIn } from './webhooks-in.ts'
 
 /** PostgreSQL 14 is the oldest release that still gets fixes. */
@@ -49,6 +51,12 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
       findings.push(await examineWebhooksIn(app.get(webhooksInPort)))
     if (plan.features.some((feature) => feature.provides?.name === mailerPort.name))
       findings.push(await examineMailer(app.get(mailerPort)))
+    if (
+      findings.every(({ state }) => state !== 'failed') &&
+      plan.features.some((feature) => feature.provides?.name === webhooksPort.name) &&
+      !isPending(findings)
+    )
+      findings.push(await examineWebhooks(app.get(webhooksPort)))
     if (findings.every(({ state }) => state !== 'failed'))
       findings.push(...(await examineStores(app, plan, isPending(findings))))
   } finally {

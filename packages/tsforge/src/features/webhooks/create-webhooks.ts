@@ -14,6 +14,7 @@ import { createDeliveries } from './deliveries/deliveries.ts'
 import { deliverWebhook } from './deliveries/job.ts'
 import { createEndpoints } from './endpoints/endpoints.ts'
 import { createVault } from './endpoints/secrets.ts'
+import { surveyEndpoints } from './endpoints/survey.ts'
 import { webhooksErrors } from './errors.ts'
 import { webhookEndpointDisabled, webhookTest } from './events.ts'
 import { ofData, ofEvent } from './messages/body.ts'
@@ -65,6 +66,7 @@ export function createWebhooks(parts: WebhooksParts): RunningWebhooks {
   return {
     ...endpoints,
     ...deliveries,
+    survey: () => surveyEndpoints(db, vault),
     eventTypes: types,
     async send(tx, { tenantId, type, data, id = uuidv7() }) {
       const kind = byType.get(type)

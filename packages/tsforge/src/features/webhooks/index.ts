@@ -10,6 +10,7 @@ export type {
 } from './deliveries/delivery.ts'
 export { deliverWebhook } from './deliveries/job.ts'
 export type * from './endpoints/endpoint.ts'
+export type { EndpointsSurvey } from './endpoints/survey.ts'
 export { webhooksErrors } from './errors.ts'
 export type { WebhooksErrorCode } from './errors.ts'
 export * from './events.ts'

@@ -13,6 +13,7 @@ import type {
   Replay,
   Replayed,
 } from './deliveries/delivery.ts'
+import type { EndpointsSurvey } from './endpoints/survey.ts'
 import type { Endpoint, EndpointPatch, EndpointSecret, NewEndpoint } from './endpoints/endpoint.ts'
 
 export interface Rotation {
@@ -40,7 +41,7 @@ export interface Sent {
 }
 
 /**
- * Outgoing webhooks. All but `send` work in the tenant of the running unit of work (`tenant.required` without one); what
+ * Outgoing webhooks. All but `send` and `survey` work in the tenant of the running unit of work (`tenant.required` without one); what
  * belongs to others does not exist. Writes take the caller's transaction.
  */
 export interface Webhooks {
@@ -78,6 +79,9 @@ export interface Webhooks {
   /** Delivers again what fits, oldest first; `preview` only counts. */
   replay(endpointId: string, replay: Replay): Promise<Replayed>
   stats(endpointId: string, sinceMs?: number): Promise<EndpointStats>
+
+  /** How the endpoints of all tenants fare; for operators. */
+  survey(): Promise<EndpointsSurvey>
 }
 
 export const webhooksPort: Port<Webhooks> = port<Webhooks>('webhooks', () =>
