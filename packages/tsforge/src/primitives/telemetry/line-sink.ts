@@ -7,7 +7,7 @@ export interface FileSinkSettings {
   readonly clock: Clock
   /** File descriptor (1 is stdout) or path of a file to append to. Default 1. */
   readonly destination?: number | string
-  /** Most characters that wait for the destination, default 8 Mi. */
+  /** Most bytes that wait for the destination, default 8 Mi. */
   readonly maxWaiting?: number
 }
 
@@ -22,7 +22,7 @@ export interface FileSink extends LineSink {
 
 /** Lines wait this long for company: one system call for all. */
 const gatherMs = 10
-const gatherLength = 65_536
+const gatherBytes = 65_536
 /** A pipe that nobody reads makes `flushSync` give up after so many waits of 100 ms… */
 const maxWaits = 20
 /** … and `flush` after as long. */
@@ -39,9 +39,13 @@ export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 *
   // Counts only while `flushSync` holds the process: in the background a full pipe may take as long as it likes.
   let waits: number | undefined
   const retryEAGAIN = (): boolean => waits === undefined || ++waits <= maxWaits
-  const stream = new sonic.SonicBoom({ fd, sync: false, retryEAGAIN })
-  const direct = new sonic.SonicBoom({ fd, sync: true, retryEAGAIN })
-  let gathered = ''
+  // Its types know of strings alone, hence the casts below.
+  const contentMode = 'buffer'
+  const stream = new sonic.SonicBoom({ fd, sync: false, retryEAGAIN, contentMode })
+  const direct = new sonic.SonicBoom({ fd, sync: true, retryEAGAIN, contentMode })
+  // Bytes at once: as a string the lines would be a tree of thousands of pieces, which garbage collection walks and copies.
+  const gathered = Buffer.allocUnsafeSlow(gatherBytes)
+  let used = 0
   let waiting = 0
   let dropped = 0
   let reported = 0
@@ -55,23 +59,22 @@ export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 *
   stream.on('error', () => {})
   direct.on('error', () => {})
 
-  const take = (): string => {
+  const take = (): Buffer => {
     timer?.cancel()
     timer = undefined
-    if (dropped > reported) {
-      gathered += `{"level":"warn","time":"${new Date(clock.now()).toISOString()}","dropped":${dropped - reported},"msg":"log lines were dropped: the destination is too slow"}\n`
-      reported = dropped
-    }
-    const chunk = gathered
-    gathered = ''
-    return chunk
+    const lines = gathered.subarray(0, used)
+    used = 0
+    if (dropped === reported) return Buffer.from(lines)
+    const report = `{"level":"warn","time":"${new Date(clock.now()).toISOString()}","dropped":${dropped - reported},"msg":"log lines were dropped: the destination is too slow"}\n`
+    reported = dropped
+    return Buffer.concat([lines, Buffer.from(report)])
   }
-  const handOver = (): void => {
-    const chunk = take()
-    if (chunk === '') return
-    waiting += Buffer.byteLength(chunk)
-    stream.write(chunk)
+  const send = (chunk: Buffer): void => {
+    if (chunk.length === 0) return
+    waiting += chunk.length
+    stream.write(chunk as never)
   }
+  const handOver = (): void => send(take())
   const flushSync = (): void => {
     if (closed) return
     waits = 0
@@ -83,7 +86,7 @@ export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 *
     }
     // Not through the stream: a write that it begins in the background as the process ends may never be done.
     const chunk = take()
-    if (chunk !== '') direct.write(chunk)
+    if (chunk.length > 0) direct.write(chunk as never)
     waits = undefined
   }
   const flush = (): Promise<void> => {
@@ -104,13 +107,16 @@ export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 *
       return dropped
     },
     write(line) {
-      if (closed || waiting + gathered.length + line.length > maxWaiting) {
+      if (closed || waiting + used + line.length > maxWaiting) {
         dropped++
         return
       }
-      gathered += line
-      if (gathered.length >= gatherLength) handOver()
-      else timer ??= clock.after(gatherMs, handOver)
+      // A character takes three bytes at most.
+      const most = line.length * 3
+      if (used + most > gatherBytes) handOver()
+      if (most > gatherBytes) return send(Buffer.from(line))
+      used += gathered.write(line, used)
+      timer ??= clock.after(gatherMs, handOver)
     },
     flushSync,
     flush,

@@ -23,6 +23,17 @@ test('lines arrive complete and in order', async () => {
   expect(sink.dropped).toBe(0)
 })
 
+test('lines of every length and script arrive whole, around the size that is gathered', async () => {
+  const file = join(folder, 'log')
+  const sink = createFileSink({ clock: systemClock, destination: file })
+  const lines = [1, 21_844, 21_845, 21_846, 65_535, 65_536, 200_000, 3].flatMap((length) =>
+    ['x', 'é', '水', '😀'].map((text) => `${text.repeat(length / text.length)}\n`),
+  )
+  for (const line of lines) sink.write(line)
+  await sink.close()
+  expect(readFileSync(file, 'utf8')).toBe(lines.join(''))
+})
+
 test('a destination that takes nothing costs bounded memory: new lines are dropped, counted and reported', async () => {
   const pipe = join(folder, 'pipe')
   execFileSync('mkfifo', [pipe])
