@@ -24,14 +24,25 @@ const maxText = 1024
 
 /** One JSON line. Built by hand: a logger child per request costs a fifth of the throughput. */
 export function accessLine(facts: AccessFacts): string {
+  const route = quoted(facts.route)
+  const path = facts.path === facts.route ? route : quoted(facts.path)
   let line =
-    `{"level":"${facts.status >= 500 ? 'warn' : 'info'}","time":"${iso(facts.now)}","method":"${quoted(facts.method)}","route":"${quoted(facts.route)}","path":"${quoted(facts.path)}",` +
-    `"status":${facts.status},"duration_ms":${Math.round(facts.durationMs * 1000) / 1000},"bytes":${facts.bytes},"ip":"${quoted(facts.ip)}","request_id":"${facts.requestId}"`
+    `{"level":"${facts.status >= 500 ? 'warn' : 'info'}","time":"${iso(facts.now)}","method":"${quoted(facts.method)}","route":"${route}","path":"${path}",` +
+    `"status":${facts.status},"duration_ms":${milliseconds(facts.durationMs)},"bytes":${facts.bytes},"ip":"${quoted(facts.ip)}","request_id":"${facts.requestId}"`
   if (facts.actorId !== null) line += `,"actor_id":"${quoted(facts.actorId)}"`
   if (facts.tenantId !== null) line += `,"tenant_id":"${quoted(facts.tenantId)}"`
   if (facts.traceId !== undefined) line += `,"trace_id":"${facts.traceId}"`
   if (facts.aborted) line += ',"aborted":true'
   return line + ',"msg":"request"}\n'
+}
+
+const thousandths: readonly string[] = Array.from({ length: 1000 }, (_, at) => `.${String(at).padStart(3, '0')}`)
+
+/** With three decimals, made of whole numbers: to find the shortest form of a fraction takes V8 longer than all other fields. */
+function milliseconds(duration: number): string {
+  const micros = Math.round(duration * 1000)
+  const whole = Math.floor(micros / 1000)
+  return `${whole}${thousandths[micros - whole * 1000]!}`
 }
 
 let second = -1

@@ -17,12 +17,15 @@ import { RouteCall } from './unit.ts'
 
 /** The handler that Fastify calls for a route: the whole set, in one function. It always answers by itself. */
 export function pipeline(site: Site, route: CompiledRoute): (request: FastifyRequest, reply: FastifyReply) => void {
+  const open = route.body !== undefined && !route.guarded && route.arrival === undefined && route.admitted === undefined
   return (request, reply) => {
     if (isBeyondLast(request.raw.socket)) return
     const exchange = new Exchange(site, route, request, reply)
     try {
       checkRequest(exchange)
-      runWithContext(exchange.unit, enter, exchange)
+      // Nobody but us does anything before the body is there.
+      if (open && exchange.hasBody) receive(exchange)
+      else runWithContext(exchange.unit, enter, exchange)
     } catch (error) {
       exchange.fail(error)
     }

@@ -9,11 +9,18 @@ const maxLength = 512
  */
 export function remembering<T>(compute: (text: string) => T, capacity = 256): (text: string) => T {
   const results = new BoundedMap<{ readonly value: T }>({ entries: capacity })
+  // Often it is the one before: comparing is cheaper than hashing a text that has just come in.
+  let last: string | undefined
+  let lastValue: T
   return (text) => {
-    const known = results.get(text)
-    if (known !== undefined) return known.value
-    const value = compute(text)
-    if (text.length <= maxLength) results.set(text, { value })
-    return value
+    if (text === last) return lastValue
+    let known = results.get(text)
+    if (known === undefined) {
+      known = { value: compute(text) }
+      if (text.length > maxLength) return known.value
+      results.set(text, known)
+    }
+    last = text
+    return (lastValue = known.value)
   }
 }
