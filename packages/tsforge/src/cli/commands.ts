@@ -29,6 +29,10 @@ export const commands: Readonly<Record<string, Entry>> = {
     summary: 'Look at jobs, retry, cancel and redrive them, pause queues',
     load: async () => (await import('./commands/jobs.ts')).jobs,
   },
+  events: {
+    summary: 'Look at events and subscriptions, deliver dead ones again, replay',
+    load: async () => (await import('./commands/events.ts')).events,
+  },
   repl: {
     summary: 'A prompt with the app and its services at hand',
     load: async () => (await import('./commands/repl.ts')).repl,

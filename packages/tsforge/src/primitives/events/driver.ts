@@ -1,5 +1,5 @@
 import type { Queryable, Tx } from '../db/index.ts'
-import type { LoggedEvent, Position } from './outbox.ts'
+import type { LoggedEvent, Position } from './event.ts'
 
 export type { LoggedEvent, Position, Queryable, Tx }
 

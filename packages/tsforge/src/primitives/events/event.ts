@@ -31,6 +31,11 @@ export interface CloudEvent<Data = unknown> {
   readonly sequence?: string
 }
 
+/** A place in the log, e.g. `000000000012-0000000000000345`: text order is the order of the log. Opaque to users. */
+export type Position = string
+
+export type LoggedEvent<Data = unknown> = CloudEvent<Data> & { readonly sequence: Position }
+
 /** What a product writes. Data is JSON. */
 export interface EventSpec<Data> {
   /** `noun.verb`, stable for ever: lower-case letters, digits and `._-`, at most 128. */

@@ -3,7 +3,9 @@ import { port } from '../../kernel/plugin.ts'
 import type { Port } from '../../kernel/plugin.ts'
 import type { Queryable } from '../db/index.ts'
 import type { EventsDriver, ParkedFilter, ParkedRecord, RedriveEvents, SubscriptionStatus } from './driver.ts'
-import type { CloudEvent, EventType } from './event.ts'
+import type { EventType, LoggedEvent, Position } from './event.ts'
+
+export type { LoggedEvent, Position } from './event.ts'
 
 export interface EmitOptions {
   readonly subject?: string
@@ -11,9 +13,6 @@ export interface EmitOptions {
   /** Default: the tenant of the unit of work. `null`: none. */
   readonly tenantId?: string | null
 }
-
-/** A place in the log, e.g. `000000000012-0000000000000345`: text order is the order of the log. Opaque to users. */
-export type Position = string
 
 export interface ReadOptions {
   /** Events behind this position. `undefined`: from the oldest that is kept. */
@@ -33,8 +32,6 @@ export interface ReadResult {
   /** Whether `next` is the end of the log as it was. */
   readonly end: boolean
 }
-
-export type LoggedEvent<Data = unknown> = CloudEvent<Data> & { readonly sequence: Position }
 
 /** Which page of parked events. */
 export interface ParkedPage {

@@ -42,7 +42,8 @@ describe('the log in PostgreSQL', () => {
   afterAll(() => lab.close())
   const open = (): ReturnType<typeof createEvents> => createEvents(postgres({ db: lab.db }))
 
-  if (!isPglite()) {
+  // PGlite has one connection.
+  describe.runIf(!isPglite())('with several connections', () => {
     it('is read without gaps and in the order of each key while many write and commit in any order', async () => {
       const other = db.another()
       const events = open()
@@ -184,7 +185,7 @@ describe('the log in PostgreSQL', () => {
       await lab.driver.await('0197d7a0-0000-7000-8000-00000000000a', 0)
       await Promise.all([stop(), stopToo()])
     })
-  }
+  })
 
   it('goes on in a cluster whose transactions begin anew', async () => {
     const events = open()
