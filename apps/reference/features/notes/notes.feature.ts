@@ -2,7 +2,7 @@ import { defineFeature } from 'tsforge'
 import type { Feature } from 'tsforge'
 import { cachePort } from 'tsforge/cache'
 import { dbPort } from 'tsforge/db'
-import { eventsPort } from 'tsforge/events'
+import { eventsPort, subscribe } from 'tsforge/events'
 import { idempotencyPort } from 'tsforge/idempotency'
 import { webhooksInPort } from 'tsforge/webhooks-in'
 import { noteErrors } from './note.errors.ts'
@@ -33,6 +33,8 @@ export function notes(): Feature {
     routes: noteRoutes,
     jobs: noteJobs,
     schedules: () => [purgeNightly],
+    // A process that dies between its commit and `changed` leaves old counts behind.
+    subscriptions: ({ changed }) => [subscribe({ name: 'notes.counts', to: 'note.*', handler: () => changed() })],
     topics: () => [noteTopic],
   })
 }
