@@ -93,7 +93,8 @@ describe('the key set', () => {
         expect((await app.as(`${header}.${payload}.${signature}`).get('/api/v1/auth/me')).status).toBe(401)
       }
     })
-    expect(seen.length).toBeLessThanOrEqual(1)
+    // Jobs of the registration run beside it.
+    expect(seen.filter((text) => text.includes('forge_keys_')).length).toBeLessThanOrEqual(1)
     const counted = await statements(app.get(dbPort), async () => {
       expect((await ada.get('/api/v1/auth/me')).status).toBe(200)
     })
