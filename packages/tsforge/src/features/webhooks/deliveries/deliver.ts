@@ -11,7 +11,7 @@ import { attemptFinished, deliverySettled } from '../events.ts'
 import type { WebhooksMeters } from '../meters.ts'
 import type { WebhooksOptions } from '../options.ts'
 import { admit } from './admission.ts'
-import type { Attempt } from './delivery.ts'
+import type { Attempt, Outcome } from './delivery.ts'
 import type { DeliverPayload } from './job.ts'
 import { bodyOf, requestHeadersOf, responseHeadersOf, urlOf } from './redact.ts'
 import * as repository from './repository.ts'
@@ -35,12 +35,6 @@ export interface DeliverParts {
 const answerBytes = 16 * 1024
 /** Beyond the time limit of an attempt, until its process is taken for dead. */
 const marginMs = 30_000
-
-/** How one attempt went. */
-export interface Outcome {
-  readonly attempt: Attempt
-  readonly retryAfterMs: number | undefined
-}
 
 /** Runs `webhooks.deliver`: one attempt, or none when the endpoint has no place for it. */
 export function deliverer(parts: DeliverParts): (call: JobCall<DeliverPayload>) => Promise<void> {

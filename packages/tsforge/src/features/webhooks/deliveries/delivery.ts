@@ -51,6 +51,12 @@ export interface Attempt {
   readonly startedAt: Date
 }
 
+/** How one attempt went. */
+export interface Outcome {
+  readonly attempt: Attempt
+  readonly retryAfterMs: number | undefined
+}
+
 export interface Message {
   readonly id: string
   readonly eventId: string

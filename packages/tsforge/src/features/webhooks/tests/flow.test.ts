@@ -89,6 +89,7 @@ describe('an endpoint', () => {
     const stats = await ada.get(`${url}/${id}/stats`)
     expect(stats.body.data).toMatchObject({ attempts: 5, failures: 5, deliveries: { pending: 30 } })
     expect((await deliveries(ada, id, '?limit=50')).filter(({ attempts }) => attempts === 0)).toHaveLength(25)
+    await ada.patch(`${url}/${id}`, { concurrency: 10 })
     await later(35_000)
     // One tried, and all went back to rest for longer.
     expect(shop.received).toHaveLength(6)
