@@ -112,7 +112,7 @@ class PostgresJobs implements StepDriver {
     const { queue, worker: name, finished, want } = request
     const worker = this.#worker(name)
     const counts = LeaseBook.count(finished)
-    const close = worker.book.closable(counts)
+    const closed = worker.book.close(counts)
     const reports = reportsOf(finished, counts)
     const scan = scanOf(worker, queue)
     const began = this.#clock.monotonic()
@@ -126,7 +126,7 @@ class PostgresJobs implements StepDriver {
         request.kinds,
         want,
         reports.fence,
-        close,
+        [...closed.keys()],
         reports.drop,
         reports.dropLease,
         reports.keep,
@@ -142,9 +142,10 @@ class PostgresJobs implements StepDriver {
       ])
     } catch (error) {
       scan.forget()
+      worker.book.reopen(closed)
       throw error
     }
-    worker.book.settled(counts, close)
+    worker.book.settled(counts)
     const lease = answer.lease ?? undefined
     const jobs: ClaimedJob[] = []
     if (lease !== undefined) {
@@ -180,7 +181,7 @@ class PostgresJobs implements StepDriver {
     const { book } = this.#worker(name)
     for (const [i, lease] of leases.entries()) {
       if (lease === null) continue
-      book.settled(new Map([[jobs[i]!.lease, 1]]), [])
+      book.settled(new Map([[jobs[i]!.lease, 1]]))
       book.granted(lease, 1)
     }
     return leases.map((lease) => lease ?? undefined)

@@ -28,7 +28,7 @@ export interface EngineParts {
 }
 
 /** Reports that go at once, and how long fewer of them wait for company. */
-const flushAt = 500
+const flushAt = 1000
 const flushMs = 5
 /** Jobs that start before others than jobs have their turn on the event loop. */
 const startsPerTurn = 256

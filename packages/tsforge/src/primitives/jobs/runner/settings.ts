@@ -28,7 +28,7 @@ export interface RunnerOptions {
   readonly timeoutMs?: number
   /** A stopping runner waits for so long for what runs. Default 10 s. */
   readonly graceMs?: number
-  /** Jobs in stock at most, per queue; how many there are follows from how fast they run. Default 1000; 0 for none. */
+  /** Jobs in stock at most, per queue; how many there are follows from how fast they run. Default 2000; 0 for none. */
   readonly prefetch?: number
   /** Wait of jobs whose process died, full jitter. Default 1 s to 5 min. */
   readonly rescueBackoff?: { readonly baseMs: number; readonly capMs: number }
@@ -51,7 +51,7 @@ export type Resolved = Required<Omit<RunnerOptions, 'queues'>> & { readonly queu
 /** Throws `jobs.option_invalid`. */
 export function resolve(options: RunnerOptions, handlers: readonly JobHandler[], worker: string): Resolved {
   const { concurrency = 50, leaseMs = 30_000, pollMs = 1000, timeoutMs = 900_000, graceMs = 10_000 } = options
-  const { prefetch = 1000, rescueBackoff = { baseMs: 1000, capMs: 300_000 } } = options
+  const { prefetch = 2000, rescueBackoff = { baseMs: 1000, capMs: 300_000 } } = options
   const named = options.queues ?? queuesOf(handlers)
   const queues = named.map(({ name, weight = 1, concurrency: most = concurrency }) => ({
     name,

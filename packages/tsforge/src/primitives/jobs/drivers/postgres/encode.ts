@@ -117,19 +117,21 @@ export type Row = readonly [
   maxAttempts: number,
   lane: number,
   runAtUs: number,
+  /** 0: when it was due. */
   createdAtMs: number,
   payload: unknown,
-  timeoutMs: number | null,
-  key: string | null,
-  tenantId: string | null,
-  tags: readonly string[] | null,
-  meta: JobMeta | null,
+  timeoutMs?: number | null,
+  key?: string | null,
+  tenantId?: string | null,
+  tags?: readonly string[] | null,
+  meta?: JobMeta | null,
 ]
 
 const noTags: readonly string[] = []
 const noMeta: JobMeta = {}
 
 export function claimedJob(row: Row, queue: string, lease: LeaseId): ClaimedJob {
+  const runAtMs = row[5] / 1000
   return {
     id: row[0],
     lease,
@@ -138,8 +140,8 @@ export function claimedJob(row: Row, queue: string, lease: LeaseId): ClaimedJob 
     attempt: row[2],
     maxAttempts: row[3],
     payload: row[7],
-    runAtMs: row[5] / 1000,
-    createdAtMs: row[6],
+    runAtMs,
+    createdAtMs: row[6] === 0 ? Math.round(runAtMs) : row[6],
     timeoutMs: row[8] ?? undefined,
     key: row[9] ?? undefined,
     tenantId: row[10] ?? undefined,

@@ -15,23 +15,27 @@ export class LeaseBook {
     return counts
   }
 
-  /** Leases that end with these reports, or have nothing left already. Reports under way elsewhere do not count yet. */
-  closable(counts: ReadonlyMap<LeaseId, number>): LeaseId[] {
-    const closable: LeaseId[] = []
-    for (const [lease, left] of this.#left) if (left - (counts.get(lease) ?? 0) <= 0) closable.push(lease)
-    return closable
+  /**
+   * Takes out the leases that end with these reports, or have nothing left already: one statement closes them, where a second
+   * would only wait for it. Reports under way elsewhere do not count yet.
+   */
+  close(counts: ReadonlyMap<LeaseId, number>): Map<LeaseId, number> {
+    const closed = new Map<LeaseId, number>()
+    for (const [lease, left] of this.#left) if (left - (counts.get(lease) ?? 0) <= 0) closed.set(lease, left)
+    for (const lease of closed.keys()) this.#left.delete(lease)
+    return closed
+  }
+
+  /** The statement that should have closed these has failed. */
+  reopen(closed: ReadonlyMap<LeaseId, number>): void {
+    for (const [lease, left] of closed) this.#left.set(lease, left)
   }
 
   /** The reports are committed. */
-  settled(counts: ReadonlyMap<LeaseId, number>, closed: readonly LeaseId[]): void {
+  settled(counts: ReadonlyMap<LeaseId, number>): void {
     for (const [lease, n] of counts) {
       const left = this.#left.get(lease)
       if (left !== undefined) this.#left.set(lease, left - n)
     }
-    for (const lease of closed) this.#left.delete(lease)
-  }
-
-  keepOnly(alive: ReadonlySet<LeaseId>, before: LeaseId): void {
-    for (const lease of this.#left.keys()) if (!alive.has(lease) && lease <= before) this.#left.delete(lease)
   }
 }

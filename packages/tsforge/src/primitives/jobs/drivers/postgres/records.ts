@@ -48,12 +48,23 @@ export async function oneJob(db: Queryable, id: JobId): Promise<JobRecord | unde
 export async function listJobs(db: Queryable, { filter, limit, before }: ListRequest): Promise<JobRecord[]> {
   const { where, values } = conditions(filter, true)
   if (before !== undefined) where.push(`id < $${values.push(before)}`)
+  const ended = allEnded(filter.state)
+  if (ended !== undefined) where.push(ended ? 'ended' : 'not ended')
   const { rows } = await db.query<RecordRow>(
     `select * from forge_jobs_view${whereText(where)} order by id desc limit $${values.push(limit)}`,
     values,
   )
   return rows.map(recordOf)
 }
+
+/** Whether all of these states are ends; `undefined`: some are. The view leaves out what a constant rules out. */
+function allEnded(state: JobFilter['state']): boolean | undefined {
+  if (state === undefined) return undefined
+  const found = new Set((typeof state === 'string' ? [state] : state).map((each) => ends.has(each)))
+  return found.size === 1 ? found.has(true) : undefined
+}
+
+const ends: ReadonlySet<JobState> = new Set<JobState>(['done', 'dead', 'cancelled'])
 
 export async function countDead(db: Queryable, filter: JobFilter): Promise<number> {
   const { where, values } = conditions(filter, false)
