@@ -57,6 +57,17 @@ describe('unsubscribing', () => {
     expect(answer.body).toContain('Berhenti berlangganan')
   })
 
+  it('takes the button of a browser, which does not say where it comes from', async () => {
+    const url = await link()
+    const headers = {
+      'content-type': 'application/x-www-form-urlencoded',
+      origin: 'null',
+      'sec-fetch-site': 'same-origin',
+    }
+    const answer = await app.http.inject({ method: 'POST', url, headers, payload: 'List-Unsubscribe=One-Click' })
+    expect([answer.statusCode, answer.body.includes('You are unsubscribed.')]).toEqual([200, true])
+  })
+
   it('is for whoever the link was made for, and nobody else', async () => {
     const url = await link()
     const token = url.split('link=')[1]!
