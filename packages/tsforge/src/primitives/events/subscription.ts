@@ -66,7 +66,8 @@ export interface Sink {
   /**
    * Resolves when the other side has confirmed all of them. Rejects when none, some or all are not confirmed: the batch is
    * sent again, so the other side may see an event twice, with the same `id`. `unconfirmed` of the error, where known,
-   * are the ids to send again; the others count as confirmed.
+   * are the ids to send again; the others count as confirmed. `refused`, where known, are those among them that the other side
+   * does not take: they have their attempts and are dead then, while an outage lasts as long as it lasts.
    */
   publish(events: readonly LoggedEvent[], signal: AbortSignal): Promise<void>
   close(): Promise<void>

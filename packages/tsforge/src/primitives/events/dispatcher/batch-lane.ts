@@ -159,7 +159,8 @@ export class BatchLane implements Lane {
     const progress = remaining.length < part.length
     const fields = { err: error, subscription: name, event: remaining[0]!.id, events: remaining.length }
     // Where a sink is away altogether, no event is to blame, however often it is tried.
-    const away = isOutage(error) || ('sink' in this.#subscription && !progress && !(error instanceof Discard))
+    const blamed = error instanceof Discard || part.some(({ id }) => refusedBy(error).includes(id))
+    const away = isOutage(error) || ('sink' in this.#subscription && !progress && !blamed)
     if (progress) this.#attempts = 0
     if (part.length === 1 && !away && (error instanceof Discard || this.#attempts + 1 >= this.#delivery.maxAttempts)) {
       const [event] = part as [LoggedEvent]
@@ -215,4 +216,10 @@ export class BatchLane implements Lane {
     timer?.cancel()
     this.#awake = undefined
   }
+}
+
+/** The ids that a sink says the other side will not take. */
+function refusedBy(error: unknown): readonly string[] {
+  const { refused } = (error ?? {}) as { readonly refused?: unknown }
+  return Array.isArray(refused) ? (refused as readonly string[]) : []
 }

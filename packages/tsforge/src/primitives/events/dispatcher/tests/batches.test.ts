@@ -123,6 +123,24 @@ describe('a sink', () => {
     expect(await store.events.subscriptions()).toMatchObject([{ lag: 0, dead: 1 }])
   })
 
+  it('buries after its attempts what the other side refuses, though nothing was confirmed meanwhile', async () => {
+    await using store = lab()
+    const seen: number[] = []
+    const strict = sink((batch, events) => {
+      const refused = events.filter((_, i) => batch[i] === 1)
+      if (refused.length > 0) {
+        const ids = { unconfirmed: events.map(({ id }) => id), refused: refused.map(({ id }) => id) }
+        throw Object.assign(new Error('too large'), ids)
+      }
+      seen.push(...batch)
+    })
+    store.dispatch([toSink({ name: 's', to: happened, from, sink: strict, maxAttempts: 2 })])
+    await store.emit(1, 2, 3)
+    for (let n = 0; n < 10; n++) await store.clock.advance(60_000)
+    expect(await store.events.subscriptions()).toMatchObject([{ lag: 0, dead: 1 }])
+    expect(seen).toEqual([2, 3])
+  })
+
   it('that is away for hours loses nothing', async () => {
     await using store = lab()
     let away = true
