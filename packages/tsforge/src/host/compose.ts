@@ -1,11 +1,4 @@
-import type {
-  AroundSpec,
-  Authorizer,
-  Feature,
-  GateSpec,
-  PermissionSpec,
-  TenantGate,
-} from '../http/feature.ts'
+import type { AroundSpec, Authorizer, Feature, GateSpec, PermissionSpec, TenantGate } from '../http/feature.ts'
 import { pageErrors } from '../http/page-errors.ts'
 import { preconditionErrors } from '../http/precondition.ts'
 import type { Route } from '../http/route.ts'
