@@ -3,7 +3,6 @@ import { pipeline } from 'node:stream'
 import type { Readable, Writable } from 'node:stream'
 import { reply } from './answer.ts'
 import type { Answer } from './route.ts'
-import type { Site } from './site.ts'
 
 /** An answer that goes on until one of both sides ends it. Exactly one of `open` and `cancel` is called. */
 export interface LiveSource {
@@ -35,8 +34,13 @@ export function isLive(data: unknown): data is LiveSource {
   return typeof data === 'object' && data !== null && (data as Marked)[kind] === true
 }
 
+interface LiveSite {
+  readonly live: Set<LiveSource>
+  draining(): boolean
+}
+
 /** The head has been sent. */
-export function openLive(source: LiveSource, res: ServerResponse, site: Pick<Site, 'live' | 'draining'>): void {
+export function openLive(source: LiveSource, res: ServerResponse, site: LiveSite): void {
   if (res.req.method === 'HEAD') {
     source.cancel()
     return void res.end()
