@@ -12,9 +12,12 @@ import type { CallOptions, Client } from './client.ts'
 import { createFakeClock } from './clock.ts'
 import type { FakeClock } from './clock.ts'
 import { dbPort } from '../primitives/db/index.ts'
+import { eventsPort } from '../primitives/events/index.ts'
 import { jobsPort } from '../primitives/jobs/index.ts'
 import { noStorage, openStorage } from './db.ts'
 import type { Storage } from './db.ts'
+import { testEvents } from './events.ts'
+import type { TestEvents } from './events.ts'
 import { testJobs } from './jobs.ts'
 import type { TestJobs } from './jobs.ts'
 import { testMail } from './mail.ts'
@@ -50,6 +53,8 @@ export interface TestApp extends App {
   readonly databaseUrl: string | undefined
   /** Jobs that wait to be drained or looked at. Throws when no part of the app has jobs. */
   readonly jobs: TestJobs
+  /** Events that wait to be delivered. Throws when no part of the app has events. */
+  readonly events: TestEvents
   /** Mails that the app has sent. */
   readonly mail: TestMail
   /** The caller with this access token, or this user in another tenant and alike. */
@@ -72,8 +77,9 @@ export async function createTestApp(input: TestAppInput): Promise<TestApp> {
   const parts = await arrange([...featuresOf(config), ...features])
   const has = (feature: string): boolean => parts.some(({ name }) => name === feature)
   const env = { ...settings, ...(has('accounts') && fastHashing), ...(has('ratelimit') && unlimited), ...input.env }
-  const needsDb = parts.some(({ provides }) => provides?.name === dbPort.name)
-  const storage = needsDb
+  const provided = ({ name }: { readonly name: string }): boolean =>
+    parts.some(({ provides }) => provides?.name === name)
+  const storage = provided(dbPort)
     ? await openStorage(
         parts.flatMap((part) => part.migrations ?? []),
         input.databaseUrl,
@@ -87,10 +93,12 @@ export async function createTestApp(input: TestAppInput): Promise<TestApp> {
       env: { ...env, ...storage.env },
     })
     const app = await fromPlan(plan, { clock, sink: collector(logged) })
-    const jobs = parts.some(({ provides }) => provides?.name === jobsPort.name) ? testJobs(app) : undefined
+    const jobs = provided(jobsPort) ? testJobs(app) : undefined
+    const events = provided(eventsPort) ? testEvents(app) : undefined
     await app.open()
     await jobs?.opened()
-    return assemble(app, clock, logged, storage, jobs)
+    await events?.opened()
+    return assemble(app, clock, logged, storage, { jobs, events })
   } catch (error) {
     await storage[Symbol.asyncDispose]()
     throw error
@@ -113,7 +121,7 @@ function assemble(
   clock: FakeClock,
   logged: readonly Record<string, unknown>[],
   storage: Storage,
-  jobs: TestJobs | undefined,
+  { jobs, events }: { readonly jobs: TestJobs | undefined; readonly events: TestEvents | undefined },
 ): TestApp {
   const client = createClient(app)
   const enter = async (verb: string, values: { email: string; password: string; name?: string }): Promise<TestUser> => {
@@ -137,6 +145,9 @@ function assemble(
     databaseUrl: storage.url,
     get jobs(): TestJobs {
       return jobs ?? testJobs(app)
+    },
+    get events(): TestEvents {
+      return events ?? testEvents(app)
     },
     mail: testMail(app),
     as: (who: string | { readonly tokens: { readonly access_token: string } }, options: CallOptions = {}) =>
