@@ -8,7 +8,10 @@ interface Entry {
 /** Every verb. Help reads this table alone, so that it needs no other module. */
 export const commands: Readonly<Record<string, Entry>> = {
   start: { summary: 'Run the app', load: async () => (await import('./commands/start.ts')).start },
-  worker: { summary: 'Run jobs without serving HTTP', load: async () => (await import('./commands/worker.ts')).worker },
+  worker: {
+    summary: 'Run jobs and deliver events without serving HTTP',
+    load: async () => (await import('./commands/worker.ts')).worker,
+  },
   dev: { summary: 'Run the app and restart it on changes', load: async () => (await import('./commands/dev.ts')).dev },
   migrate: {
     summary: 'Apply, revert or inspect migrations',

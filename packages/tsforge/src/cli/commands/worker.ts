@@ -12,10 +12,8 @@ export const worker: Command = {
       import('../../primitives/jobs/index.ts'),
       import('../../host/process.ts'),
     ])
-    // FORGE_JOBS_WORKER=off is for `forge start` in an app whose jobs run here.
-    const jobs = { ...(plan.options['jobs'] as object), worker: 'on' }
     const app = await fromPlan(
-      { ...plan, options: { ...plan.options, jobs } },
+      { ...plan, options: working(plan.options) },
       terminal.json ? { sink: await stderrSink() } : {},
     )
     attachToProcess(app)
@@ -32,6 +30,19 @@ export const worker: Command = {
         : `${name} ${version} (${environment}) runs ${kinds.join(', ')}`,
     )
   },
+}
+
+/** FORGE_JOBS_WORKER=off and FORGE_EVENTS_DISPATCHER=off are for `forge start` in an app that does this work here. */
+export function working({
+  jobs,
+  events,
+  ...options
+}: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> {
+  return {
+    ...options,
+    ...(jobs !== undefined && { jobs: { ...(jobs as object), worker: 'on' } }),
+    ...(events !== undefined && { events: { ...(events as object), dispatcher: 'on' } }),
+  }
 }
 
 /** What the plugin's service knows besides the facade. */
