@@ -19,6 +19,7 @@ const ownFolders: Readonly<Record<string, readonly string[]>> = {
   db: ['migrate', 'pg', 'repository'],
   events: ['dispatcher'],
   jobs: ['runner', 'scheduler', 'steps'],
+  mail: ['inbox'],
   webhooks: ['deliveries', 'endpoints', 'messages'],
 }
 const bannedName = /(?:^|[-._])(?:utils?|helpers?|common|misc|managers?)(?:[-._]|$)/

@@ -7,7 +7,13 @@ import { pathToFileURL } from 'node:url'
 import { filesIn, read, root, runAsTool, stale, write } from './workspace.ts'
 import type { Generated } from './workspace.ts'
 
-type Schema = Readonly<Record<string, { readonly env: string; readonly doc: string; parse(raw: string): unknown }>>
+interface Field {
+  readonly env: string
+  readonly doc: string
+  readonly defaultText?: string | undefined
+  parse(raw: string): unknown
+}
+type Schema = Readonly<Record<string, Field>>
 interface Docs {
   optionsTable(schema: Schema): string
   envExample(schemas: Readonly<Record<string, Schema>>): string
@@ -38,14 +44,26 @@ function nameOf(file: string): string {
   return file.replace(/^(?:primitives|features)\//, '').replace(/\/options\.ts$/, '')
 }
 
-/** Faults of the schemas themselves: variables outside of the naming rule, missing sentences. */
+/** Faults of the schemas themselves: variables outside of the naming rule, missing sentences, defaults that are shown as nobody may write them. */
 function faultsOf(schemas: Readonly<Record<string, Schema>>): string[] {
   return Object.entries(schemas).flatMap(([module, schema]) =>
-    Object.values(schema).flatMap(({ env, doc }) => [
-      ...(/^[A-Z][A-Z0-9_]*$/.test(env) ? [] : [`${module}: ${env} is not an environment variable's name`]),
-      ...(doc.trim() === '' ? [`${module}: ${env} has no documentation`] : []),
+    Object.values(schema).flatMap((field) => [
+      ...(/^[A-Z][A-Z0-9_]*$/.test(field.env) ? [] : [`${module}: ${field.env} is not an environment variable's name`]),
+      ...(field.doc.trim() === '' ? [`${module}: ${field.env} has no documentation`] : []),
+      ...(isReadable(field)
+        ? []
+        : [`${module}: the default of ${field.env} is shown as ${field.defaultText}, which is refused`]),
     ]),
   )
+}
+
+function isReadable({ defaultText = '', parse }: Field): boolean {
+  try {
+    if (defaultText !== '') parse(defaultText)
+    return true
+  } catch {
+    return false
+  }
 }
 
 async function generate(base: string, schemas: Readonly<Record<string, Schema>>): Promise<Generated[]> {

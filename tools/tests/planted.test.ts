@@ -4,6 +4,7 @@ import { checks } from '../checks.ts'
 import { check as docs } from '../docs-examples.ts'
 import { faultsOf } from '../error-catalogue.ts'
 import { check as exportsCheck, specifierOf } from '../exports.ts'
+import { check as options } from '../options-docs.ts'
 import type { Check } from '../workspace.ts'
 import { buildHouse } from './house.ts'
 
@@ -145,6 +146,20 @@ describe('error catalogues', () => {
     const faults = faultsOf(entries)
     expect(faults).toHaveLength(expected.length)
     expected.forEach((fault, index) => expect(faults[index]).toContain(fault))
+  })
+})
+
+describe('options', () => {
+  it('reports a variable out of the rule, without a sentence, and a default that is shown as nobody may write it', async () => {
+    const parse = "parse(raw) { if (raw === '5000') throw new Error('must be a duration') }"
+    const schema = `export const a = { b: { env: 'forgeB', doc: ' ', ${parse} }, c: { env: 'C', doc: 'C.', defaultText: '5000', ${parse} } }`
+    const faults = await faultsWith(options, {
+      [`${src}/kernel/option-docs.ts`]: "export const optionsTable = () => ''\nexport const envExample = () => ''\n",
+      [`${cache}/options.ts`]: schema,
+    })
+    expect(faults).toContain("cache: forgeB is not an environment variable's name")
+    expect(faults).toContain('cache: forgeB has no documentation')
+    expect(faults).toContain('cache: the default of C is shown as 5000, which is refused')
   })
 })
 

@@ -190,7 +190,11 @@ export interface FieldBuilders {
   list(env: string, settings: FieldSettings<readonly string[]>): Field<readonly string[]>
   list<T extends string | number>(
     env: string,
-    settings: FieldSettings<readonly T[]> & { item(raw: string): T },
+    settings: FieldSettings<readonly T[]> & {
+      item(raw: string): T
+      /** The reverse of `item`, for the default. Default `String`. */
+      show?(value: T): string
+    },
   ): Field<readonly T[]>
   oneOf<const V extends string>(
     env: string,
@@ -231,7 +235,10 @@ export const field: FieldBuilders = {
       from: (written) => new Secret(written),
       secret: true,
     }),
-  list: <T extends string | number>(env: string, settings: FieldSettings<readonly T[]> & { item?(raw: string): T }) =>
+  list: <T extends string | number>(
+    env: string,
+    settings: FieldSettings<readonly T[]> & { item?(raw: string): T; show?(value: T): string },
+  ) =>
     build<readonly T[]>(env, settings, {
       type: 'list',
       parse: (raw) => {
@@ -239,7 +246,7 @@ export const field: FieldBuilders = {
         if (items.includes('')) throw new Error('must be a comma separated list without empty items')
         return settings.item === undefined ? (items as unknown as T[]) : items.map(settings.item)
       },
-      text: (value) => value.join(','),
+      text: (value) => value.map(settings.show ?? String).join(','),
     }),
   oneOf: (env, settings) =>
     build(env, settings, {

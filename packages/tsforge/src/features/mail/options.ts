@@ -9,7 +9,7 @@ export interface MailOptions {
 export const mailOptions: OptionsSchema<MailOptions> = {
   url: field.optional(
     field.url('FORGE_MAIL_URL', {
-      doc: 'Origin under which people reach this app, for links to unsubscribe. Default: http://localhost:3000, and none in production',
+      doc: 'Origin under which people reach this app, for links to unsubscribe. Default: http://localhost:8080, and none in production',
       example: 'https://api.example.com',
       check: (value) =>
         value === undefined || new URL(value).pathname === '/' ? undefined : 'must be an origin alone',

@@ -1,4 +1,4 @@
-import { parseDuration } from '../../kernel/durations.ts'
+import { formatDuration, parseDuration } from '../../kernel/durations.ts'
 import type { Duration } from '../../kernel/durations.ts'
 import { field } from '../../kernel/options.ts'
 import type { OptionsSchema } from '../../kernel/options.ts'
@@ -32,13 +32,14 @@ export const webhooksOptions: OptionsSchema<WebhooksOptions> = {
     max: '1m',
   }),
   scheduleMs: field.list<number>('FORGE_WEBHOOKS_SCHEDULE', {
-    doc: 'Waits between attempts, each spread by half of it to both sides; the first attempt is made at once',
+    doc: 'Waits between attempts, each followed by full jitter: up to as long again; the first attempt is made at once',
     default: [5_000, 300_000, 1_800_000, 7_200_000, 18_000_000, 36_000_000, 50_400_000, 72_000_000, 86_400_000],
     item: (raw) => {
       const ms = parseDuration(raw as Duration)
       if (ms < 1000 || ms > 7 * 86_400_000) throw new Error('must be durations of 1s to 7d, such as 5s,5m,2h')
       return ms
     },
+    show: formatDuration,
     check: (waits) => (waits.length <= 30 ? undefined : 'may name at most 30 waits'),
   }),
   concurrency: field.integer('FORGE_WEBHOOKS_CONCURRENCY', {

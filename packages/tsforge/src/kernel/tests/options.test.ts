@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseDotenv } from '../dotenv.ts'
+import { formatDuration, parseDuration } from '../durations.ts'
 import { weakness } from '../secret.ts'
 import { ConfigError, envExample, field, loadOptions, nearest, optionsTable } from '../options.ts'
 import type { AnySchema, LoadSettings, OptionsSchema, Secret } from '../options.ts'
@@ -69,6 +70,17 @@ describe('where a value comes from', () => {
     const tags = field.list('FORGE_SHOP_TAGS', { doc: 'Tags.', default: ['x'] })
     expect(load({ idleMs: '5m', tags: ['a', 'b'] })).toMatchObject({ idleMs: 300_000, tags: ['a', 'b'] })
     expect(load({ idleMs: 300_000, tags: [] })).toMatchObject({ idleMs: 300_000, tags: [] })
+  })
+
+  test('the default of a list is shown as one would write it', () => {
+    const waits = field.list('FORGE_WAITS', {
+      doc: '',
+      default: [5000, 90_000],
+      item: parseDuration,
+      show: formatDuration,
+    })
+    expect(waits.defaultText).toBe('5s,1m30s')
+    expect(waits.parse(waits.defaultText!)).toEqual(waits.defaultValue)
   })
 
   test('an empty or blank variable counts as unset', () => {
