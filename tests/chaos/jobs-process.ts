@@ -5,6 +5,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createDb } from 'tsforge/db'
+import type { Queryable } from 'tsforge/db'
 import { postgres as database } from 'tsforge/db/postgres'
 import { createJobs, createRunner, defineJob, handle } from 'tsforge/jobs'
 import type { Job, JobFinished, RunnerOptions } from 'tsforge/jobs'
@@ -29,6 +30,11 @@ const few = { maxAttempts: 1000, backoff: { baseMs: 1, capMs: 50 } }
 export const effect: Job<Effect> = defineJob<Effect>({ kind: 'chaos.effect', ...few })
 /** The same where keys take turns. */
 export const turn: Job<Effect> = defineJob<Effect>({ kind: 'chaos.turn', queue: 'turns', ...few })
+
+/** Steps that write to the ledger one after the other, apart from one another and in the transaction of their result. */
+export const saga: Job<{ readonly n: number }> = defineJob<{ readonly n: number }>({ kind: 'chaos.saga', ...few })
+/** Of `saga`, before its children. Each has ten numbers of the ledger for itself. */
+export const sagaSteps = 4
 
 export const ledger = `
   create table effects (
@@ -60,6 +66,31 @@ async function main([url, name, options]: readonly [string, string, string]): Pr
       if (job === turn)
         await db.query('update effects set ended = clock_timestamp() where ctid = $1::tid', [place.rows[0]!.ctid])
       return process.pid
+    }),
+  )
+  handlers.push(
+    handle(saga, async ({ payload: { n }, attempt, step }) => {
+      const write = (to: Queryable, place: number): Promise<unknown> =>
+        to.query('insert into effects (n, worker, attempt) values ($1, $2, $3)', [n * 10 + place, process.pid, attempt])
+      let sum = 0
+      for (let place = 0; place < sagaSteps; place++) {
+        sum += await step.run(`run-${place}`, async () => {
+          await write(db, place)
+          await sleep(20)
+          return place
+        })
+        if (place === 1) await step.sleep('pause', '50ms')
+      }
+      sum += await step.tx('both', async (tx) => {
+        await write(tx, sagaSteps)
+        await sleep(10)
+        return sagaSteps
+      })
+      const children = await step.fanOut<Effect, number>('children', effect, [
+        { n: n * 10 + 8, tookMs: 5 },
+        { n: n * 10 + 9, tookMs: 5 },
+      ])
+      return { sum, children: (await step.join(children)).length }
     }),
   )
   const runner = createRunner({ jobs, handlers, options: JSON.parse(options) as RunnerOptions })

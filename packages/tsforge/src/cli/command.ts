@@ -8,7 +8,7 @@ export interface Flag {
   readonly doc: string
 }
 
-/** A word that wants more words behind it, e.g. `<kid>`. */
+/** A word that wants more words behind it, e.g. `<kid>`, or may have them, e.g. `[name]`. */
 export interface Word {
   readonly doc: string
   readonly takes: readonly string[]

@@ -22,8 +22,8 @@ function checkWords(name: string, { words: known = {} }: Command, [first, ...res
   if (word === undefined) throw new UsageError(`forge ${name} has no "${first}"${suggestion(first, names)}`)
   const takes = typeof word === 'string' ? [] : word.takes
   if (rest.length > takes.length) throw new UsageError(`forge ${name} ${first} takes no "${rest[takes.length]}".`)
-  if (rest.length < takes.length)
-    throw new UsageError(`forge ${name} ${first} needs ${takes.slice(rest.length).join(' ')}.`)
+  const missing = takes.slice(rest.length).filter((take) => !take.startsWith('['))
+  if (missing.length > 0) throw new UsageError(`forge ${name} ${first} needs ${missing.join(' ')}.`)
 }
 
 /** Like `util.parseArgs`, but names the flag that was probably meant. */

@@ -1,14 +1,16 @@
-import type { JobFilter, JobId, JobRecord, Jobs, JobState, QueueStats } from '../../primitives/jobs/index.ts'
+import type { App } from '../../host/app.ts'
+import { jobFacts, queueFacts } from '../../primitives/jobs/facts.ts'
+import type { JobId, JobRecord, Jobs, QueueStats } from '../../primitives/jobs/index.ts'
 import { withApp } from '../app.ts'
 import type { Command, Invocation } from '../command.ts'
 import { UsageError } from '../command.ts'
-import { suggestion } from '../parse.ts'
+import { filterOf, idOf, nameOf, printable, refuse, states, whole } from './jobs-input.ts'
+import { schedules } from './jobs-schedules.ts'
 
-type Flags = Invocation['flags']
-type Verb = (jobs: Jobs, call: Invocation) => Promise<number | void>
+type Verb = (jobs: Jobs, call: Invocation, app: App) => Promise<number | void>
 
 export const jobs: Command = {
-  usage: '[ls|show|retry|cancel|redrive|stats|pause|resume]',
+  usage: '[ls|show|retry|cancel|redrive|stats|pause|resume|schedules]',
   words: {
     ls: 'List jobs, newest first (the default)',
     show: { doc: 'Everything about one job, its payload and latest failure included', takes: ['<id>'] },
@@ -18,6 +20,10 @@ export const jobs: Command = {
     stats: 'How many jobs there are, by queue and state',
     pause: { doc: 'Claim no more jobs of a queue, in all processes', takes: ['<queue>'] },
     resume: { doc: 'Go on with a paused queue', takes: ['<queue>'] },
+    schedules: {
+      doc: 'What runs when: list (the default), preview, pause, resume, or run one now',
+      takes: ['[list|preview|pause|resume|run]', '[name]'],
+    },
   },
   flags: {
     queue: { type: 'string', value: '<name>', doc: 'Only of this queue' },
@@ -29,7 +35,7 @@ export const jobs: Command = {
     limit: {
       type: 'string',
       value: '<number>',
-      doc: 'Most jobs: 1 to 1000 for ls (default 50), any for redrive (default all)',
+      doc: 'Most jobs: 1 to 1000 for ls (default 50), any for redrive (default all); most runs of a preview (default 10)',
     },
     before: { type: 'string', value: '<id>', doc: 'ls: only older ones than this job' },
     'per-second': { type: 'string', value: '<number>', doc: 'redrive: spread over time, so many a second' },
@@ -43,6 +49,7 @@ export const jobs: Command = {
     'forge jobs redrive --kind mail.welcome --per-second 20',
     'forge jobs stats',
     'forge jobs pause mail',
+    'forge jobs schedules preview notes.purge --limit 3',
   ],
   async run(call) {
     const verb = verbs[(call.words[0] ?? 'ls') as keyof typeof verbs]
@@ -54,13 +61,16 @@ export const jobs: Command = {
       if (!queue.driver.capabilities.shared)
         throw new Error(`The ${queue.driver.name} driver keeps jobs in the process of the app; nobody else sees them.`)
       await app.db.start()
-      return work(queue, call)
+      return work(queue, call, app)
     })
   },
 }
 
 const verbs: Readonly<
-  Record<'ls' | 'show' | 'retry' | 'cancel' | 'redrive' | 'stats' | 'pause' | 'resume', (call: Invocation) => Verb>
+  Record<
+    'ls' | 'show' | 'retry' | 'cancel' | 'redrive' | 'stats' | 'pause' | 'resume' | 'schedules',
+    (call: Invocation) => Verb
+  >
 > = {
   ls: ({ flags }) => {
     refuse(flags, 'ls', 'per-second', 'all', 'dry-run')
@@ -77,8 +87,8 @@ const verbs: Readonly<
   show: one('show', async (queue, id, { terminal }) => {
     const job = await queue.get(id)
     if (job === undefined) throw unknown(id)
-    const { key, dedupeKey, timeoutMs, meta, payload, progress, output, error, worker } = job
-    const rest = { key, dedupe_key: dedupeKey, timeout_ms: timeoutMs, worker, meta, payload, progress, output, error }
+    const { dedupeKey, timeoutMs, meta, payload, progress, output, error, worker } = job
+    const rest = { dedupe_key: dedupeKey, timeout_ms: timeoutMs, worker, meta, payload, progress, output, error }
     const shown = { ...brief(job), ...rest }
     terminal.answer(shown, () =>
       terminal.table(
@@ -127,13 +137,7 @@ const verbs: Readonly<
     const { queue: name, tenantId } = filterOf(flags)
     return async (queue, { terminal }) => {
       const stats = await queue.stats(name, tenantId)
-      const answer = stats.map(({ queue: each, counts, oldestMs, paused }) => ({
-        queue: each,
-        paused,
-        oldest_ms: oldestMs,
-        counts,
-      }))
-      terminal.answer({ queues: answer }, () =>
+      terminal.answer({ queues: stats.map(queueFacts) }, () =>
         terminal.table([
           ['QUEUE', ...states.map((state) => state.toUpperCase()), 'OLDEST'],
           ...stats.map((each) => [
@@ -147,9 +151,9 @@ const verbs: Readonly<
   },
   pause: switched('pause', 'paused'),
   resume: switched('resume', 'resumed'),
+  schedules,
 }
 
-const states: readonly JobState[] = ['scheduled', 'ready', 'running', 'retrying', 'done', 'dead', 'cancelled']
 const heads = ['ID', 'STATE', 'KIND', 'QUEUE', 'ATTEMPT', 'DUE', 'LAST ERROR']
 
 function one(verb: string, act: (queue: Jobs, id: JobId, call: Invocation) => Promise<void>) {
@@ -171,87 +175,16 @@ function switched(verb: 'pause' | 'resume', told: string) {
   }
 }
 
-/** A flag that a verb would ignore was meant to do something. */
-function refuse(flags: Flags, verb: string, ...names: readonly string[]): void {
-  const given = names.find((name) => flags[name] !== undefined)
-  if (given !== undefined) throw new UsageError(`forge jobs ${verb} takes no --${given}.`)
-}
-
-function filterOf(flags: Flags): JobFilter {
-  const text = (name: string, most: number): string | undefined => {
-    const value = flags[name]
-    if (typeof value !== 'string') return undefined
-    if (value.length > most || value.includes('\0')) throw new UsageError(`--${name} takes at most ${most} characters.`)
-    return value
-  }
-  const [queue, kind, tag, key, tenantId] = [
-    text('queue', 128),
-    text('kind', 128),
-    text('tag', 100),
-    text('key', 200),
-    flags['tenant'],
-  ]
-  if (typeof tenantId === 'string' && !/^[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i.test(tenantId))
-    throw new UsageError('--tenant takes the id of a tenant, a UUID.')
-  const state = typeof flags['state'] === 'string' ? flags['state'].split(',').map(stateOf) : undefined
-  return {
-    ...(queue !== undefined && { queue }),
-    ...(kind !== undefined && { kind }),
-    ...(tag !== undefined && { tag }),
-    ...(key !== undefined && { key }),
-    ...(typeof tenantId === 'string' && { tenantId }),
-    ...(state !== undefined && { state }),
-  }
-}
-
-function stateOf(text: string): JobState {
-  const state = states.find((each) => each === text)
-  if (state === undefined) throw new UsageError(`There is no state "${text}"${suggestion(text, states)}`)
-  return state
-}
-
-function whole(flags: Flags, name: string, most: number = Number.MAX_SAFE_INTEGER): number | undefined {
-  const text = flags[name]
-  if (typeof text !== 'string') return undefined
-  if (!/^[1-9]\d{0,15}$/.test(text) || Number(text) > most)
-    throw new UsageError(`--${name} needs a whole number from 1${most < Number.MAX_SAFE_INTEGER ? ` to ${most}` : ''}.`)
-  return Number(text)
-}
-
-function idOf(text: string, what: string): JobId {
-  const id = /^[1-9]\d{0,15}$/.test(text) ? Number(text) : Number.NaN
-  if (!Number.isSafeInteger(id)) throw new UsageError(`${what} is named by its number, e.g. 4711.`)
-  return id
-}
-
-function nameOf(text: string, what: string): string {
-  if (!/^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$/.test(text))
-    throw new UsageError(`${what} is named by 1 to 128 letters, digits and ._:-`)
-  return text
-}
-
 function unknown(id: JobId): Error {
   return new Error(`There is no job ${id}. Finished ones are forgotten with their day of history.`)
 }
 
 function brief(job: JobRecord): Readonly<Record<string, unknown>> {
+  const { tenantId, error } = job
   return {
-    id: job.id,
-    kind: job.kind,
-    queue: job.queue,
-    state: job.state,
-    priority: job.priority,
-    attempt: job.attempt,
-    max_attempts: job.maxAttempts,
-    run_at: job.runAt,
-    created_at: job.createdAt,
-    finished_at: job.finishedAt ?? null,
-    run_ms: job.runMs ?? null,
-    tenant_id: job.tenantId ?? null,
-    tags: job.tags,
-    dead_reason: job.deadReason ?? null,
-    last_error: job.error === undefined ? null : `${job.error.name}: ${job.error.message}`,
-    cancel_requested: job.cancelRequested,
+    ...jobFacts(job),
+    tenant_id: tenantId ?? null,
+    last_error: error === undefined ? null : `${error.name}: ${error.message}`,
   }
 }
 
@@ -277,12 +210,6 @@ function plain(name: string, value: unknown): string {
     return printable(stack ?? `${kind}: ${message}`)
   }
   return printable(typeof value === 'string' ? value : JSON.stringify(value))
-}
-
-/** What a job brings along could steer a terminal. */
-function printable(text: string): string {
-  // oxlint-disable-next-line no-control-regex
-  return text.replaceAll(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g, '\u{fffd}')
 }
 
 function named({ queue, paused }: QueueStats): string {

@@ -40,6 +40,14 @@ describe('forge jobs', () => {
     [['pause'], 'needs <queue>'],
     [['pause', 'a queue'], 'letters, digits'],
     [['resume', '../mail'], 'letters, digits'],
+    [['schedules', 'lsit'], 'Did you mean "list"?'],
+    [['schedules', 'toString'], 'schedules has no "toString"'],
+    [['schedules', 'list', 'nightly'], 'schedules list takes no "nightly"'],
+    [['schedules', 'pause'], 'schedules pause needs <name>'],
+    [['schedules', 'run', 'a name'], 'letters, digits'],
+    [['schedules', 'run', 'a', 'b'], 'takes no "b"'],
+    [['schedules', 'preview', 'nightly', '--limit', '0'], '--limit needs a whole number from 1 to 1000'],
+    [['schedules', '--queue', 'mail'], 'schedules takes no --queue'],
     [['redirve'], 'Did you mean "redrive"?'],
     [['constructor'], 'has no "constructor"'],
   ])('refuses %j before it opens anything, with a hint', async (args, hint) => {
@@ -55,6 +63,8 @@ describe('forge jobs', () => {
       ['redrive', '--dry-run'],
       ['redrive', '--all', '--per-second', '5'],
       ['pause', 'mail'],
+      ['schedules'],
+      ['schedules', 'preview', 'nightly', '--limit', '3'],
       ['show', '9007199254740991'],
     ]) {
       const { code, err } = await forge('jobs', ...args, '--cwd', '/')

@@ -8,10 +8,13 @@ import { route } from '../../http/route.ts'
 import type { Route } from '../../http/route.ts'
 import { nullable, Timestamp, Type } from '../../http/schema.ts'
 import type { Static } from '../../http/schema.ts'
-import type { JobFilter, JobId, JobRecord, QueueStats } from './driver.ts'
+import type { JobFilter, JobId, JobRecord } from './driver.ts'
 import { jobsErrors } from './errors.ts'
+import { jobFacts, queueFacts, scheduleFacts } from './facts.ts'
 import { jobsPort } from './jobs.ts'
 import type { Jobs } from './jobs.ts'
+import { schedulesPort } from './scheduler/schedules.ts'
+import type { ScheduleRecord, Schedules } from './scheduler/schedules.ts'
 
 export const jobsPermissions: Readonly<Record<'jobs.read' | 'jobs.manage', PermissionSpec>> = {
   'jobs.read': { description: { en: 'See background jobs', id: 'Melihat tugas latar belakang' } },
@@ -26,20 +29,21 @@ export const jobsPermissions: Readonly<Record<'jobs.read' | 'jobs.manage', Permi
 /** What the routes work with. */
 export interface JobsRoom {
   readonly jobs: Jobs
+  readonly schedules: Schedules
   readonly cursors: Cursors
 }
 
 /**
- * The jobs of a tenant over HTTP, for those who own it: an app lists it beside `jobs()`. What concerns all tenants
- * (queues, schedules, jobs of nobody) is the operator's: `forge jobs`.
+ * The jobs and schedules of a tenant over HTTP, for those who own it: an app lists it beside `jobs()`. What concerns all
+ * tenants (queues, schedules and jobs of nobody) is the operator's: `forge jobs`.
  */
 export function jobsApi(): Feature {
   return defineFeature({
     name: 'jobs-api',
-    needs: { jobs: jobsPort },
+    needs: { jobs: jobsPort, schedules: schedulesPort },
     errors: jobsErrors,
     permissions: jobsPermissions,
-    setup: ({ jobs, secrets }): JobsRoom => ({ jobs, cursors: createCursors(secrets) }),
+    setup: ({ jobs, schedules, secrets }): JobsRoom => ({ jobs, schedules, cursors: createCursors(secrets) }),
     routes: jobsRoutes,
   })
 }
@@ -100,6 +104,34 @@ const QueueData = Type.Object(
   },
   { $id: 'JobQueue' },
 )
+const ScheduleData = Type.Object(
+  {
+    name: Type.String(),
+    state: Type.Union([
+      Type.Literal('active'),
+      Type.Literal('disabled'),
+      Type.Literal('paused'),
+      Type.Literal('retired'),
+    ]),
+    description: nullable(Type.String()),
+    cron: nullable(Type.String({ description: 'Five or six fields, by the clock of `time_zone`.' })),
+    every_ms: nullable(Type.Integer({ description: 'In place of `cron`.' })),
+    time_zone: Type.String(),
+    catch_up: Type.String({ description: 'What becomes of ticks that were missed: skip, one or all.' }),
+    kind: Type.String(),
+    queue: Type.String(),
+    next_at: nullable(Timestamp),
+    last_at: nullable(Timestamp),
+    last_job: nullable(Type.Integer()),
+    ticks: Type.Integer({ description: 'So far.' }),
+    failing: Type.Boolean({ description: 'The job of its last tick could not be added.' }),
+  },
+  { $id: 'JobSchedule' },
+)
+const PlannedRunData = Type.Object(
+  { at: Timestamp, local: Type.String({ description: 'The same moment on the wall clock of the zone.' }) },
+  { $id: 'PlannedRun' },
+)
 
 const JobParams = Type.Object({ id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) })
 const filters = {
@@ -109,13 +141,14 @@ const filters = {
 }
 /** Newest first and onwards only: what the queue can answer at any length. */
 const paging = definePage({ name: 'jobs', sort: ['id'], defaultSort: '-id' })
+const schedulePaging = definePage({ name: 'job_schedules', sort: ['name'], defaultSort: 'name' })
 const tags = ['jobs']
 
 /**
  * All work in the tenant of the checked context: a job of another tenant, or of nobody, does not exist. Payloads, messages of
  * errors and stacks are what code tells code, and stay inside.
  */
-export function jobsRoutes({ jobs, cursors }: JobsRoom): readonly Route[] {
+export function jobsRoutes({ jobs, schedules, cursors }: JobsRoom): readonly Route[] {
   // A job never changes its tenant, so what was checked holds for what follows.
   const own = async (id: JobId, tenantId: string): Promise<JobRecord> => {
     const job = await jobs.get(id)
@@ -159,7 +192,7 @@ export function jobsRoutes({ jobs, cursors }: JobsRoom): readonly Route[] {
       handler: async ({ tenantId }) => {
         const queues = await jobs.stats(undefined, tenantId!)
         // What others call their queues is nobody's business.
-        return { queues: queues.filter(({ counts }) => Object.values(counts).some((n) => n > 0)).map(queueData) }
+        return { queues: queues.filter(({ counts }) => Object.values(counts).some((n) => n > 0)).map(queueFacts) }
       },
     }),
     route({
@@ -198,6 +231,40 @@ export function jobsRoutes({ jobs, cursors }: JobsRoom): readonly Route[] {
             perSecond,
           }),
         }
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/v1/jobs/schedules',
+      id: 'listJobSchedules',
+      summary: 'Schedules of the tenant, by name',
+      tags,
+      access: 'jobs.read',
+      query: Type.Object({ limit: pageQuery.limit, cursor: pageQuery.cursor }),
+      data: pageSchema(ScheduleData),
+      handler: async ({ tenantId, query }) => {
+        const page = parsePage(query, schedulePaging, cursors)
+        const after = page.position?.kind === 'after' ? { after: page.position.keys } : {}
+        return pageOf(await schedules.list({ limit: page.limit, tenantId: tenantId!, ...after }), page, scheduleData)
+      },
+    }),
+    route({
+      method: 'GET',
+      url: '/api/v1/jobs/schedules/:name/preview',
+      id: 'previewJobSchedule',
+      summary: 'The next runs of a schedule, as if it were active',
+      tags,
+      access: 'jobs.read',
+      etag: false,
+      params: Type.Object({ name: Type.String({ minLength: 1, maxLength: 64 }) }),
+      query: Type.Object({ count: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) }),
+      data: Type.Object({ runs: Type.Array(PlannedRunData) }),
+      errors: ['jobs.schedule_unknown'],
+      handler: async ({ tenantId, params: { name }, query: { count = 10 } }) => {
+        const found = await schedules.get(name)
+        if (found?.tenantId !== tenantId) throw jobsErrors.error('jobs.schedule_unknown', { meta: { name } })
+        const runs = await schedules.preview(name, { count })
+        return { runs: runs.map(({ at, local }) => ({ at, local })) }
       },
     }),
     route({
@@ -250,26 +317,9 @@ export function jobsRoutes({ jobs, cursors }: JobsRoom): readonly Route[] {
 }
 
 function jobData(job: JobRecord): Static<typeof JobData> {
-  return {
-    id: job.id,
-    kind: job.kind,
-    queue: job.queue,
-    state: job.state,
-    priority: job.priority,
-    attempt: job.attempt,
-    max_attempts: job.maxAttempts,
-    run_at: job.runAt,
-    created_at: job.createdAt,
-    finished_at: job.finishedAt ?? null,
-    run_ms: job.runMs ?? null,
-    key: job.key ?? null,
-    tags: [...job.tags],
-    error: job.error?.name ?? null,
-    dead_reason: job.deadReason ?? null,
-    cancel_requested: job.cancelRequested,
-  }
+  return { ...jobFacts(job), error: job.error?.name ?? null }
 }
 
-function queueData({ queue, paused, oldestMs, counts }: QueueStats): Static<typeof QueueData> {
-  return { queue, paused, oldest_ms: Math.max(0, Math.round(oldestMs)), counts: { ...counts } }
+function scheduleData(schedule: ScheduleRecord): Static<typeof ScheduleData> {
+  return { ...scheduleFacts(schedule), failing: schedule.error !== undefined }
 }

@@ -103,9 +103,9 @@ export function memoryScheduleStore({ driver, clock }: MemoryScheduleStoreSettin
       return rows.get(name)
     },
 
-    list: async (limit, after = '') =>
+    list: async (limit, after = '', tenantId) =>
       [...rows.values()]
-        .filter(({ name }) => name > after)
+        .filter(({ name, job }) => name > after && (tenantId === undefined || job.tenantId === tenantId))
         .toSorted((a, b) => (a.name < b.name ? -1 : 1))
         .slice(0, limit),
 

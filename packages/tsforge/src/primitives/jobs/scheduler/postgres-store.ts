@@ -236,10 +236,11 @@ class PostgresScheduleStore implements ScheduleStore {
     return rows[0] && readRow(rows[0])
   }
 
-  async list(limit: number, after = ''): Promise<readonly StoredSchedule[]> {
+  async list(limit: number, after = '', tenantId?: string): Promise<readonly StoredSchedule[]> {
     const { rows } = await this.#db.query<Row>(
-      `select ${columns} from forge_jobs_schedules where name > $1 order by name limit $2`,
-      [after, limit],
+      `select ${columns} from forge_jobs_schedules
+       where name > $1 and ($3::text is null or job::json ->> 'tenantId' = $3) order by name limit $2`,
+      [after, limit, tenantId ?? null],
     )
     return rows.map(readRow)
   }

@@ -24,6 +24,8 @@ export interface ScheduleRecord {
   readonly kind: string
   readonly queue: string
   readonly payload: unknown
+  /** Of its jobs. */
+  readonly tenantId: string | undefined
   /** The app whose code declares it; `undefined`: made at run time. */
   readonly origin: string | undefined
   /** `undefined` unless active. */
@@ -48,6 +50,8 @@ export type ScheduleChanges = SchedulePolicy & {
 
 /** Which page of schedules. */
 export interface SchedulePage {
+  /** Only those whose jobs are of this tenant. */
+  readonly tenantId?: string
   /** Default 100, at most 1000. */
   readonly limit?: number
   /** `next` of the page before. */

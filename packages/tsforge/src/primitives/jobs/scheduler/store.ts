@@ -85,8 +85,8 @@ export interface ScheduleStore {
   /** `check` may throw. */
   remove(name: string, check: (schedule: StoredSchedule) => void, tx?: Queryable): Promise<boolean>
   get(name: string, tx?: Queryable): Promise<StoredSchedule | undefined>
-  /** By name, from the first one after `after`. */
-  list(limit: number, after?: string): Promise<readonly StoredSchedule[]>
+  /** By name, from the first one after `after`; with `tenantId` those whose jobs are of that tenant. */
+  list(limit: number, after?: string, tenantId?: string): Promise<readonly StoredSchedule[]>
   /** Runs `work` alone among all processes that declare. */
   declaring<T>(work: (tx: Queryable | undefined) => Promise<T>): Promise<T>
   /** Declared by `origin`, in none of `names`, not retired yet. */

@@ -95,9 +95,9 @@ export class StoredSchedules implements Schedules {
     return found && recordOf(found)
   }
 
-  async list({ limit = 100, after }: SchedulePage = {}): Promise<Slice<ScheduleRecord>> {
+  async list({ tenantId, limit = 100, after }: SchedulePage = {}): Promise<Slice<ScheduleRecord>> {
     const most = Math.min(Math.max(1, Math.trunc(limit)), 1000)
-    const found = await this.#store.list(most + 1, after?.[0] ?? undefined)
+    const found = await this.#store.list(most + 1, after?.[0] ?? undefined, tenantId)
     const items = found.slice(0, most).map(recordOf)
     const next = found.length > most ? [items.at(-1)!.name] : undefined
     return { items, next, previous: undefined, total: undefined }
@@ -212,6 +212,7 @@ function recordOf(row: StoredSchedule): ScheduleRecord {
     kind: row.job.kind,
     queue: row.job.queue,
     payload: JSON.parse(row.job.payload),
+    tenantId: row.job.tenantId,
     origin: row.origin,
     nextAt: state === 'active' && row.nextMs < neverMs ? new Date(row.nextMs) : undefined,
     lastAt: row.lastMs === undefined ? undefined : new Date(row.lastMs),

@@ -42,6 +42,19 @@ describe('adding jobs', () => {
   const stored = async (): Promise<number> =>
     (await db.query<{ n: number }>('select count(*) as n from forge_jobs', [])).rows[0]!.n
 
+  it('a start writes the declared settings and leaves paused what somebody has paused', async () => {
+    const again = createJobs(driver, { queues: { free: { concurrency: 3 }, shut: { paused: true } } })
+    await again.start()
+    expect(await driver.settings('free')).toEqual({ concurrency: 3 })
+    expect(await driver.settings('shut')).toEqual({ paused: true })
+    await jobs.pause('free')
+    await jobs.resume('shut')
+    await again.start()
+    expect(await driver.settings('free')).toEqual({ concurrency: 3, paused: true })
+    // What is declared as paused is meant.
+    expect(await driver.settings('shut')).toEqual({ paused: true })
+  })
+
   it('exists when the transaction commits and never when it does not', async () => {
     const heard: JobsAdded[] = []
     const listen = (message: unknown): void => void heard.push(message as JobsAdded)

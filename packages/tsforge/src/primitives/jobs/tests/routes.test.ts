@@ -6,7 +6,7 @@ import { route } from '../../../http/route.ts'
 import { Type } from '../../../http/schema.ts'
 import { createTestApp } from '../../../testing/index.ts'
 import type { Client, TestApp, TestUser } from '../../../testing/index.ts'
-import { createRunner, defineJob, Discard, handle, jobsPort } from '../index.ts'
+import { createRunner, defineJob, defineSchedule, Discard, handle, jobsPort, schedulesPort } from '../index.ts'
 import type { JobId, Jobs } from '../index.ts'
 import { jobs as jobsPlugin } from '../plugin.ts'
 import { jobsApi } from '../routes.ts'
@@ -189,6 +189,38 @@ describe('the jobs of a tenant over HTTP', () => {
     ])
       expect(answer).toMatchObject({ status: 403, body: { error: { code: 'access.denied' } } })
     expect((await app.client.get('/api/v1/jobs')).status).toBe(401)
+  })
+
+  it('have schedules, of which nobody else sees any', async () => {
+    const schedules = app.get(schedulesPort)
+    const name = `greet.${ada.id}`
+    const team = (await ada.post<{ id: string }>('/api/v1/tenants', { name: 'Engines' })).body.data.id
+    await schedules.create(
+      defineSchedule({
+        name,
+        job: greet,
+        payload: { name: 'secret-of-Grace' },
+        cron: '30 2 * * *',
+        timeZone: 'Europe/Berlin',
+        options: { tenantId: team },
+      }),
+    )
+    await schedules.create(defineSchedule({ name: `all.${ada.id}`, job: greet, payload: { name: 'x' }, every: '1h' }))
+    const owner = ada.with({ tenant: team })
+    const { text, body } = await owner.get('/api/v1/jobs/schedules')
+    expect(body.data).toMatchObject({
+      items: [
+        { name, state: 'active', cron: '30 2 * * *', every_ms: null, time_zone: 'Europe/Berlin', failing: false },
+      ],
+    })
+    expect((body.data as { items: unknown[] }).items).toHaveLength(1)
+    expect(text).not.toContain('secret-of-Grace')
+    const preview = `/api/v1/jobs/schedules/${name}/preview`
+    const { runs } = (await owner.get<{ runs: { local: string }[] }>(`${preview}?count=2`)).body.data
+    expect(runs.map(({ local }) => local.slice(10, 16))).toEqual(['T02:30', 'T02:30'])
+    for (const answer of [await bob.get(preview), await owner.get(`/api/v1/jobs/schedules/all.${ada.id}/preview`)])
+      expect(answer).toMatchObject({ status: 404, body: { error: { code: 'jobs.schedule_unknown' } } })
+    expect((await bob.get('/api/v1/jobs/schedules')).body.data).toMatchObject({ items: [] })
   })
 
   it.each([

@@ -38,6 +38,51 @@ describe('a runner', () => {
     expect(stats?.counts).toMatchObject({ done: 7, ready: 0, running: 0 })
   })
 
+  it('gives stock back that found no place for two seconds', async () => {
+    await using it = lab()
+    const gate = Promise.withResolvers<void>()
+    const runner = it.runner([handle(work, ({ payload }) => (payload < 10 ? undefined : gate.promise))], {
+      concurrency: 1,
+    })
+    runner.start()
+    await it.jobs.enqueueMany(
+      work,
+      Array.from({ length: 60 }, (_, payload) => ({ payload })),
+    )
+    await it.clock.advance(100)
+    expect(runner.status.stock).toBeGreaterThan(10)
+    const counts = async () => (await it.jobs.stats())[0]!.counts
+    expect((await counts()).ready).toBeLessThan(40)
+    await it.clock.advance(1500)
+    expect(runner.status.stock).toBeGreaterThan(10)
+    await it.clock.advance(2500)
+    expect(runner.status).toMatchObject({ stock: 0, running: 1 })
+    expect(await counts()).toMatchObject({ ready: 49, running: 1, retrying: 0 })
+    gate.resolve()
+    await it.clock.advance(5000)
+    expect(await counts()).toMatchObject({ done: 60 })
+  })
+
+  it('lets the event loop turn between handlers that never wait', async () => {
+    await using it = lab()
+    let ran = 0
+    const seen: number[] = []
+    const look = (): void => {
+      seen.push(ran)
+      if (ran < 3000) setImmediate(look)
+    }
+    await it.jobs.enqueueMany(
+      work,
+      Array.from({ length: 3000 }, (_, payload) => ({ payload })),
+    )
+    const runner = it.runner([handle(work, () => void ran++)])
+    setImmediate(look)
+    await runner.runUntilIdle()
+    expect(ran).toBe(3000)
+    const most = Math.max(...seen.map((now, turn) => now - (seen[turn - 1] ?? 0)))
+    expect(most).toBeLessThanOrEqual(2 * 256)
+  })
+
   it('looks by itself when the store calls nobody', async () => {
     await using it = lab((driver) =>
       altered(driver, () => ({ capabilities: { ...driver.capabilities, listen: false } })),
