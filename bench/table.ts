@@ -38,6 +38,16 @@ const subjects: Readonly<Record<string, string>> = {
   'realtime.others': 'p99 of other routes beside 5,000 idle streams (of 50 ms)',
   'realtime.memory': 'resident memory of an idle stream (of 64 KiB)',
   'db.unit': 'unit of work of 3 statements, 16 in parallel',
+  'cache.hot': 'hot values read without awaiting, per second of processor time',
+  'cache.awaited': 'hot values awaited, per second of processor time',
+  'cache.tiered': 'hot values read from memory before Redis, per second',
+  'ratelimit.memory': 'decisions per second, memory',
+  'ratelimit.redis': 'decisions per second, Redis',
+  'ratelimit.leased': 'decisions per second, tokens leased from Redis',
+  'quota.hot': 'takes per second of one hot tenant, 64 callers',
+  'signatures.sign': 'webhooks of 2 KiB signed per second',
+  'signatures.verify': 'webhooks of 2 KiB verified per second',
+  'mail.pooled': 'mails sent per second, STARTTLS and sign-in',
 }
 const rivals: Readonly<Record<string, string>> = {
   raw: 'raw `node:http`',
@@ -60,6 +70,12 @@ const rivals: Readonly<Record<string, string>> = {
   first: 'the first round',
   million: 'of 1,000',
   dead_rows: 'jobs',
+  promised: 'what is promised',
+  lru_cache: 'lru-cache',
+  redis: '`GET` by the package `redis`',
+  rlf: 'rate-limiter-flexible',
+  by_hand: 'a counter row, prepared by hand',
+  connection_each: 'nodemailer, a connection for each mail',
 }
 
 /** The lines between the markers. */
