@@ -3,9 +3,11 @@ import { jsonSchemaOf } from './json-schema.ts'
 import type { JsonSchema } from './json-schema.ts'
 import { errorSpecs } from './openapi/errors.ts'
 import { idempotencyOf } from './route.ts'
-import type { Route } from './route.ts'
+import type { IdempotencyMode, Route } from './route.ts'
 import type { HttpSettings } from './site.ts'
 
+/** Where a key has no effect. */
+const keyless: ReadonlySet<IdempotencyMode> = new Set(['refused', 'ignored'])
 const permission = /^[a-z][a-z0-9_-]*(\.[a-z0-9_-]+)+$/
 
 /** Refuses to start with routes that would fail, clash or stand open; names all faults at once. */
@@ -31,8 +33,8 @@ export function checkRoutes(settings: HttpSettings, routes: readonly Route[]): v
     if (route.method === 'GET' && route.precondition !== undefined) fault('If-Match is for writes, not for GET')
     if (route.method === 'GET' && route.idempotency !== undefined && route.idempotency !== 'refused')
       fault('an Idempotency-Key is for writes, not for GET')
-    if (route.bodyStream === true && (route.body !== undefined || idempotencyOf(route) !== 'refused'))
-      fault('a body that only its handler reads has no schema, and is refused with an Idempotency-Key')
+    if (route.bodyStream === true && (route.body !== undefined || !keyless.has(idempotencyOf(route))))
+      fault('a body that only its handler reads has no schema, and refuses or ignores an Idempotency-Key')
     if (route.cost !== undefined && !(Number.isSafeInteger(route.cost) && route.cost > 0))
       fault('its cost is no whole number from 1')
     if (route.etag === 'version' && !hasVersion(route)) fault('its ETag is the version, which its data does not have')

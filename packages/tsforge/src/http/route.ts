@@ -44,8 +44,11 @@ export type TenantMode = 'required' | 'optional' | 'none'
  */
 export type PreconditionMode = 'required' | 'optional'
 
-/** What a write does with an Idempotency-Key. */
-export type IdempotencyMode = 'optional' | 'required' | 'refused'
+/**
+ * What a write does with an Idempotency-Key. `refused`: a promise that cannot be kept is not given. `ignored`: for callers who
+ * send one whatever they call, where the handler itself knows a repetition (webhooks by their id).
+ */
+export type IdempotencyMode = 'optional' | 'required' | 'refused' | 'ignored'
 
 export type Method = 'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'
 
@@ -132,7 +135,7 @@ export interface RouteSpec<
   readonly rate?: string | readonly string[] | false
   /** How many calls one call counts for. Default 1. */
   readonly cost?: number
-  /** Whether the Idempotency-Key of a write is heeded, demanded, or refused. Default `optional`; never on GET. */
+  /** Whether the Idempotency-Key of a write is heeded, demanded, refused, or not looked at. Default `optional`; never on GET. */
   readonly idempotency?: IdempotencyMode
   /** Never shed under overload (health routes). */
   readonly vital?: boolean
@@ -145,7 +148,7 @@ export interface RouteSpec<
   readonly plain?: boolean | { readonly contentType: string }
   /**
    * The body is neither looked at nor read, whatever its type: the handler reads `call.raw.request.raw` by itself, and
-   * holds it to a size. For files; without `body`, and with `idempotency: 'refused'`, since nothing knows what came.
+   * holds it to a size. For files; without `body`, and with `idempotency` `refused` or `ignored`, since nothing knows what came.
    */
   readonly bodyStream?: boolean
   handler(

@@ -74,8 +74,8 @@ async function chooseDriver({
 }
 
 function aroundOf(service: Idempotency, route: Route): Around | undefined {
-  if (route.method === 'GET') return undefined
   const mode = idempotencyOf(route)
+  if (route.method === 'GET' || mode === 'ignored') return undefined
   const operation = `${route.method} ${route.url}`
   return async (call, run) => {
     const header = call.header('idempotency-key')
@@ -121,8 +121,8 @@ const keyCodes = ['key_malformed', 'key_reused', 'in_progress', 'answer_gone', '
 )
 
 function describe(route: Route): ExtensionDocs | undefined {
-  if (route.method === 'GET') return undefined
   const mode = idempotencyOf(route)
+  if (route.method === 'GET' || mode === 'ignored') return undefined
   if (mode === 'refused') return { errors: ['idempotency.key_refused'] }
   return {
     errors: [

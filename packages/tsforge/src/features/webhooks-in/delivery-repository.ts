@@ -55,12 +55,21 @@ export async function selectDeliveries(
   limit: number,
   before: string | undefined,
 ): Promise<DeliveryRecord[]> {
+  const values: unknown[] = []
+  const is = (column: string, value: unknown, operator = '='): string[] =>
+    value === undefined ? [] : [value === null ? `${column} is null` : `${column} ${operator} $${values.push(value)}`]
+  // Only what is asked for, so that each list finds its index.
+  const where = [
+    'body is not null',
+    ...is('tenant_id', tenantId),
+    ...is('source', source),
+    ...is('state', state),
+    ...is('event', event),
+    ...is('id', before, '<'),
+  ].join(' and ')
   const { rows } = await db.query<DeliveryRecord>(
-    `select ${facts} from forge_webhooks_in_deliveries
-     where body is not null and ($1 or tenant_id is not distinct from $2::uuid) and ($3::text is null or source = $3)
-       and ($4::text is null or state = $4) and ($5::text is null or event = $5) and ($6::uuid is null or id < $6)
-     order by id desc limit $7`,
-    [tenantId === undefined, tenantId ?? null, source ?? null, state ?? null, event ?? null, before ?? null, limit],
+    `select ${facts} from forge_webhooks_in_deliveries where ${where} order by id desc limit $${values.push(limit)}`,
+    values,
   )
   return rows
 }
@@ -124,16 +133,21 @@ export async function selectStuck(
 /** Takes the content of what has had its time, or all of it where its id need not be remembered. Gives how many rows. */
 export async function expire(db: Queryable, before: Date, forgetBefore: Date, limit: number): Promise<number> {
   const emptied = await db.query(
-    `update forge_webhooks_in_deliveries set body = null, headers = '{}' where id in (
+    `update forge_webhooks_in_deliveries set body = null, headers = '{}' where id = any (array(
        select id from forge_webhooks_in_deliveries
-       where state <> 'pending' and received_at < $1 and signed_at is null and body is not null limit $2)`,
+       where state <> 'pending' and received_at < $1 and signed_at is null and body is not null limit $2))`,
     [before, limit],
   )
   const deleted = await db.query(
-    `delete from forge_webhooks_in_deliveries where id in (
+    `delete from forge_webhooks_in_deliveries where id = any (array(
        select id from forge_webhooks_in_deliveries
-       where state <> 'pending' and received_at < $1 and (signed_at is not null or received_at < $2) limit $3)`,
-    [before, forgetBefore, limit],
+       where state <> 'pending' and received_at < $1 and signed_at is not null and body is not null limit $2))`,
+    [before, limit],
   )
-  return Math.max(emptied.rowCount ?? 0, deleted.rowCount ?? 0)
+  const forgotten = await db.query(
+    `delete from forge_webhooks_in_deliveries where id = any (array(
+       select id from forge_webhooks_in_deliveries where body is null and received_at < $1 limit $2))`,
+    [forgetBefore, limit],
+  )
+  return Math.max(...[emptied, deleted, forgotten].map(({ rowCount }) => rowCount ?? 0))
 }

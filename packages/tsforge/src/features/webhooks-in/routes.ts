@@ -98,7 +98,8 @@ export function hookRoutes(service: RunningWebhooksIn): readonly Route[] {
     // Senders know nothing of an envelope, and Slack looks for `challenge` at the top.
     plain: true,
     bodyStream: true,
-    idempotency: 'refused',
+    // Some send a key with whatever they send; what they repeat is known by its own id.
+    idempotency: 'ignored',
     description:
       'The body, of any type, is verified by its signature and stored; its handler runs afterwards. A repeated delivery is acknowledged and not handled again.',
     errors: [

@@ -17,11 +17,12 @@ export class Extensions {
     const { gates = [], around } = this.#settings
     const all = [...gates, ...(around === undefined ? [] : [around])].map((spec) => spec.describe?.(route))
     const mode = around === undefined ? 'refused' : idempotencyOf(route)
+    const takesKey = mode === 'optional' || mode === 'required'
     const key = `#/components/parameters/IdempotencyKey${mode === 'required' ? 'Required' : ''}`
     const headers = all.flatMap((docs) => Object.entries(docs?.headers ?? {}))
     return {
       errors: all.flatMap((docs) => docs?.errors ?? []),
-      parameters: [...(mode === 'refused' ? [] : [{ $ref: key }]), ...all.flatMap((docs) => docs?.parameters ?? [])],
+      parameters: [...(takesKey ? [{ $ref: key }] : []), ...all.flatMap((docs) => docs?.parameters ?? [])],
       headers: Object.fromEntries(headers.map(([name, header]) => [name, this.#header(name, header)])),
     }
   }

@@ -32,4 +32,7 @@ create unique index forge_webhooks_in_deliveries_proofs on forge_webhooks_in_del
   (source, coalesce(tenant_id, '00000000-0000-0000-0000-000000000000'::uuid), proof) where proof is not null;
 create index forge_webhooks_in_deliveries_list on forge_webhooks_in_deliveries (tenant_id, id desc) where body is not null;
 create index forge_webhooks_in_deliveries_pending on forge_webhooks_in_deliveries (received_at) where state = 'pending';
-create index forge_webhooks_in_deliveries_settled on forge_webhooks_in_deliveries (received_at) where state <> 'pending';
+-- Those whose content has had its time must not be in the way of those that still have it.
+create index forge_webhooks_in_deliveries_settled on forge_webhooks_in_deliveries (received_at)
+  where state <> 'pending' and body is not null;
+create index forge_webhooks_in_deliveries_remembered on forge_webhooks_in_deliveries (received_at) where body is null;

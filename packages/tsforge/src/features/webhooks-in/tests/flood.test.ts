@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, it } from 'vitest'
 import { createTestApp } from '../../../testing/app.ts'
 import type { TestApp } from '../../../testing/app.ts'
 import { defineLimit, ratelimit } from '../../../primitives/ratelimit/index.ts'
+import { idempotency } from '../../idempotency/index.ts'
 import * as signatures from '../../../primitives/signatures/index.ts'
 import { newStandardSecret } from '../../../primitives/signatures/index.ts'
 import { webhooksIn } from '../plugin.ts'
@@ -62,4 +63,19 @@ it('the limit `hooks` counts what comes, right or wrong, and an app may set it',
       (await send('orders', '{}', n === 0 ? {} : signed(limited, signatures.standard, secret, '{}'))).status,
     )
   expect(statuses).toEqual([401, 202, 202, 429, 429])
+})
+
+it('an Idempotency-Key that a sender sends with everything is not looked at', async () => {
+  await using keyed = await createTestApp({ features: [idempotency(), webhooksIn({ sources: [source] })] })
+  const body = '{"type":"order.placed"}'
+  const statuses = []
+  for (const key of ['evt_1', 'evt_1', 'not even, a "key"']) {
+    const id = `msg ${statuses.length}`.replace(' ', '_')
+    const headers = { ...signed(keyed, signatures.standard, secret, body, { id }), 'idempotency-key': key }
+    const { status, body: told } = await sender(keyed)('orders', body, headers)
+    statuses.push([status, told['status']])
+  }
+  expect(statuses).toEqual([202, 202, 202].map((status) => [status, 'accepted']))
+  const { paths } = keyed.http.document() as { paths: Record<string, { post: { parameters: unknown[] } }> }
+  expect(JSON.stringify(paths['/api/v1/hooks/{source}']!.post)).not.toMatch(/idempotency/i)
 })

@@ -1,40 +1,58 @@
 import { randomUUID } from 'node:crypto'
 import { Webhook } from 'svix'
-import { describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { currentContext } from '../../../kernel/context.ts'
 import { dbPort } from '../../../primitives/db/index.ts'
 import { Discard, jobsPort } from '../../../primitives/jobs/index.ts'
 import * as signatures from '../../../primitives/signatures/index.ts'
 import { newStandardSecret } from '../../../primitives/signatures/index.ts'
 import { defineWebhookSource } from '../source.ts'
+import type { WebhookSource } from '../source.ts'
 import { standard, stripe, github } from '../verifiers.ts'
 import { openLab, sender, signed } from './setup.ts'
+import type { Lab } from './setup.ts'
 
 const secret = newStandardSecret()
+const shared = 'a secret that two sides share'
 const body = '{"type":"order.placed",  "note":"größer ✓"}'
+
+// One app for all: starting one takes longer than any of the tests.
+let lab: Lab
+/** What each test makes of its deliveries. */
+let handle: WebhookSource['handler']
+let valid: readonly string[] = [secret]
+beforeAll(async () => {
+  const handler: WebhookSource['handler'] = (delivery, call) => handle(delivery, call)
+  lab = await openLab(
+    [
+      { name: 'orders', verifier: standard(), secrets: [secret], maxAttempts: 2, handler },
+      { name: 'tenants', verifier: standard(), perTenant: true, secrets: async () => [secret], handler },
+      { name: 'rotating', verifier: standard(), secrets: () => valid, handler },
+      { name: 'without', verifier: standard(), secrets: [], handler },
+      { name: 'later', verifier: standard(), secrets: () => [], handler },
+      { name: 'stripe', verifier: stripe(), secrets: [shared], events: ['invoice.*', 'customer.created'], handler },
+      { name: 'issues', verifier: github(), secrets: [shared], events: ['issues.**', 'push'], handler },
+      { name: 'github', verifier: github(), secrets: [shared], handler },
+    ],
+    { FORGE_WEBHOOKS_IN_RETENTION: '2d', FORGE_WEBHOOKS_IN_MEMORY: '30d' },
+  )
+  await lab.app.db.query('create table effects (n int)')
+})
+beforeEach(async () => {
+  handle = () => {}
+  await lab.app.db.query('truncate forge_webhooks_in_deliveries, effects')
+  await lab.app.db.query('delete from forge_jobs')
+})
+afterAll(() => lab?.[Symbol.asyncDispose]())
 
 describe('a handler', () => {
   it('gets the bytes that came, as a job in the name of the app and the tenant of the address', async () => {
     const seen: unknown[] = []
     const tenant = randomUUID()
-    await using lab = await openLab([
-      {
-        name: 'orders',
-        verifier: standard(),
-        perTenant: true,
-        secrets: async () => [secret],
-        handler(delivery, call) {
-          const { actor, tenantId } = currentContext()!
-          seen.push({
-            ...delivery,
-            parsed: delivery.json(),
-            attempt: call.attempt,
-            actor: actor.kind,
-            context: tenantId,
-          })
-        },
-      },
-    ])
+    handle = (delivery, call) => {
+      const { actor, tenantId } = currentContext()!
+      seen.push({ ...delivery, parsed: delivery.json(), attempt: call.attempt, actor: actor.kind, context: tenantId })
+    }
     // Svix signs, as it does for its customers.
     const id = 'msg_2b1'
     const at = new Date(lab.app.clock.now())
@@ -48,12 +66,12 @@ describe('a handler', () => {
       'x-kept': 'yes',
       'content-type': 'text/x-odd; charset=utf-8',
     }
-    expect(await sender(lab.app)(`orders/${tenant}`, body, headers)).toMatchObject({ status: 202 })
+    expect(await sender(lab.app)(`tenants/${tenant}`, body, headers)).toMatchObject({ status: 202 })
     expect(seen).toEqual([])
     expect(await lab.app.jobs.drain()).toBe(1)
     expect(seen).toEqual([
       expect.objectContaining({
-        source: 'orders',
+        source: 'tenants',
         tenantId: tenant,
         deliveryId: id,
         event: 'order.placed',
@@ -79,25 +97,16 @@ describe('a handler', () => {
   it('that fails is tried again; what `once` did is done once; then it is dead, and can be replayed', async () => {
     let failures = 3
     const ran: (string | undefined)[] = []
-    await using lab = await openLab([
-      {
-        name: 'orders',
-        verifier: standard(),
-        secrets: [secret],
-        maxAttempts: 2,
-        async handler(_, { once }) {
-          ran.push(
-            await once(async (tx) => {
-              await tx.query('insert into effects (n) values (1)')
-              return 'done'
-            }),
-          )
-          if (failures-- > 0) throw new TypeError('not today')
-        },
-      },
-    ])
+    handle = async (_, { once }) => {
+      ran.push(
+        await once(async (tx) => {
+          await tx.query('insert into effects (n) values (1)')
+          return 'done'
+        }),
+      )
+      if (failures-- > 0) throw new TypeError('not today')
+    }
     const db = lab.app.get(dbPort)
-    await db.query('create table effects (n int)')
     const effects = async () => (await db.query('select * from effects')).rowCount
     await sender(lab.app)('orders', body, signed(lab.app, signatures.standard, secret, body))
     const state = async () => (await lab.service.list()).items[0]!
@@ -125,20 +134,12 @@ describe('a handler', () => {
 
   it('whose effect fails leaves nothing, and does it the next time', async () => {
     let fail = true
-    await using lab = await openLab([
-      {
-        name: 'orders',
-        verifier: standard(),
-        secrets: [secret],
-        handler: (_, { once }) =>
-          once(async (tx) => {
-            await tx.query('insert into effects (n) values (1)')
-            if (fail) throw new Error('half done')
-          }),
-      },
-    ])
+    handle = (_, { once }) =>
+      once(async (tx) => {
+        await tx.query('insert into effects (n) values (1)')
+        if (fail) throw new Error('half done')
+      })
     const db = lab.app.get(dbPort)
-    await db.query('create table effects (n int)')
     await sender(lab.app)('orders', body, signed(lab.app, signatures.standard, secret, body))
     await lab.app.jobs.drain({ failing: true })
     expect((await db.query('select * from effects')).rowCount).toBe(0)
@@ -149,16 +150,9 @@ describe('a handler', () => {
   })
 
   it('that discards is dead at once', async () => {
-    await using lab = await openLab([
-      {
-        name: 'orders',
-        verifier: standard(),
-        secrets: [secret],
-        handler() {
-          throw new Discard('nobody wants it')
-        },
-      },
-    ])
+    handle = () => {
+      throw new Discard('nobody wants it')
+    }
     await sender(lab.app)('orders', body, signed(lab.app, signatures.standard, secret, body))
     await lab.app.jobs.drain()
     expect((await lab.service.list({ state: 'dead' })).items).toMatchObject([{ attempts: 1, error: 'Discard' }])
@@ -168,10 +162,8 @@ describe('a handler', () => {
 describe('secrets', () => {
   it('rotate without a restart: both hold while both are given', async () => {
     const [old, fresh] = [newStandardSecret(), newStandardSecret()]
-    let valid: readonly string[] = [old]
-    await using lab = await openLab([{ name: 'orders', verifier: standard(), secrets: () => valid }])
     const status = async (by: string) =>
-      (await sender(lab.app)('orders', body, signed(lab.app, signatures.standard, by, body))).status
+      (await sender(lab.app)('rotating', body, signed(lab.app, signatures.standard, by, body))).status
     const phases: number[][] = []
     for (const next of [[old], [fresh, old], [fresh]]) {
       valid = next
@@ -182,26 +174,16 @@ describe('secrets', () => {
       [202, 202],
       [401, 202],
     ])
+    valid = [secret]
   })
 
   it('that are missing are known to the app', async () => {
-    await using lab = await openLab([
-      { name: 'with', verifier: standard(), secrets: [secret] },
-      { name: 'without', verifier: standard(), secrets: [] },
-      { name: 'later', verifier: standard(), secrets: () => [] },
-      { name: 'of-tenants', verifier: standard(), secrets: () => [], perTenant: true },
-    ])
     expect(await lab.service.withoutSecret()).toEqual(['without', 'later'])
   })
 })
 
 describe('events', () => {
   it('that are not wanted get their 2xx and are forgotten', async () => {
-    const shared = 'a secret that two sides share'
-    await using lab = await openLab([
-      { name: 'stripe', verifier: stripe(), secrets: [shared], events: ['invoice.*', 'customer.created'] },
-      { name: 'github', verifier: github(), secrets: [shared], events: ['issues.**', 'push'] },
-    ])
     const status = async (type: string) => {
       const text = JSON.stringify({ id: randomUUID(), type })
       return (await sender(lab.app)('stripe', text, signed(lab.app, signatures.stripe, shared, text))).body['status']
@@ -210,10 +192,10 @@ describe('events', () => {
     expect(await Promise.all(types.map(status))).toEqual(['accepted', 'accepted', 'ignored', 'ignored', 'ignored'])
     const push = JSON.stringify({ ref: 'refs/heads/main' })
     const headers = signed(lab.app, signatures.github, shared, push)
-    expect((await sender(lab.app)('github', push, { ...headers, 'x-github-event': 'ping' })).body['status']).toBe(
+    expect((await sender(lab.app)('issues', push, { ...headers, 'x-github-event': 'ping' })).body['status']).toBe(
       'ignored',
     )
-    expect((await sender(lab.app)('github', push, { ...headers, 'x-github-event': 'push' })).body['status']).toBe(
+    expect((await sender(lab.app)('issues', push, { ...headers, 'x-github-event': 'push' })).body['status']).toBe(
       'accepted',
     )
     expect((await lab.service.list()).items).toHaveLength(3)
@@ -222,7 +204,6 @@ describe('events', () => {
 
 describe('the API', () => {
   it('shows, pages and replays deliveries of the tenant to its owner, and to nobody else', async () => {
-    await using lab = await openLab([{ name: 'orders', verifier: standard(), perTenant: true, secrets: [secret] }])
     const ada = await lab.app.register()
     const eve = await lab.app.register()
     const tenantOf = async (user: typeof ada) =>
@@ -230,9 +211,9 @@ describe('the API', () => {
     const tenant = await tenantOf(ada)
     const send = sender(lab.app)
     for (const text of [body, '\u0000{', 'third'])
-      await send(`orders/${tenant}`, text, signed(lab.app, signatures.standard, secret, text))
+      await send(`tenants/${tenant}`, text, signed(lab.app, signatures.standard, secret, text))
     await send(
-      `orders/${tenant}`,
+      `tenants/${tenant}`,
       Buffer.from([255, 254, 0]),
       signatures.standard.sign(signatures.standard.key(secret), {
         id: 'bytes',
@@ -274,36 +255,23 @@ describe('the API', () => {
 
 describe('time', () => {
   it('takes handled deliveries away, and remembers ids whose signature never expires', async () => {
-    const shared = 'a secret that two sides share'
-    await using lab = await openLab(
-      [
-        { name: 'orders', verifier: standard(), secrets: [secret] },
-        { name: 'github', verifier: github(), secrets: [shared] },
-        {
-          name: 'stuck',
-          verifier: standard(),
-          secrets: [secret],
-          handler() {
-            throw new Error('never')
-          },
-        },
-      ],
-      { FORGE_WEBHOOKS_IN_RETENTION: '2d', FORGE_WEBHOOKS_IN_MEMORY: '30d' },
-    )
+    handle = ({ source }) => {
+      if (source === 'rotating') throw new Error('never')
+    }
     const send = sender(lab.app)
     const captured = signed(lab.app, signatures.github, shared, body)
     await send('orders', body, signed(lab.app, signatures.standard, secret, body))
     await send('github', body, { ...captured, 'x-github-delivery': 'g1' })
-    await send('stuck', body, signed(lab.app, signatures.standard, secret, body))
+    await send('rotating', body, signed(lab.app, signatures.standard, secret, body))
     await lab.app.jobs.drain({ failing: true })
     const github1 = (await lab.service.list({ source: 'github' })).items[0]!.id
     const names = async () =>
       (await lab.service.list()).items.map(({ source, state }) => `${source} ${state}`).toSorted()
     await lab.service.sweep()
-    expect(await names()).toEqual(['github handled', 'orders handled', 'stuck pending'])
+    expect(await names()).toEqual(['github handled', 'orders handled', 'rotating pending'])
     lab.app.clock.jump(lab.app.clock.now() + 2 * 86_400_000 + 1)
     await lab.service.sweep()
-    expect(await names()).toEqual(['stuck pending'])
+    expect(await names()).toEqual(['rotating pending'])
     await expect(lab.service.get(github1)).rejects.toMatchObject({ code: 'webhooks_in.delivery_gone' })
     await expect(lab.service.replay(github1)).rejects.toMatchObject({ code: 'webhooks_in.delivery_gone' })
     for (const id of ['g1', 'g2'])
@@ -316,7 +284,6 @@ describe('time', () => {
   })
 
   it('finds out that a job has ended without telling', async () => {
-    await using lab = await openLab([{ name: 'orders', verifier: standard(), secrets: [secret] }])
     await sender(lab.app)('orders', body, signed(lab.app, signatures.standard, secret, body))
     const { id, jobId } = (await lab.service.list()).items[0]!
     await lab.app.get(jobsPort).cancel(jobId!)
@@ -333,7 +300,6 @@ describe('time', () => {
 
 describe('sources', () => {
   it('are declared once, in setup, and make sense', async () => {
-    await using lab = await openLab([{ name: 'orders', verifier: standard(), secrets: [secret] }])
     const good = { name: 'mail', verifier: standard(), secrets: [secret], handler: () => {} }
     expect(() => lab.service.declare(good)).toThrow(expect.objectContaining({ code: 'webhooks_in.source_invalid' }))
     await expect(openLab([good, good])).rejects.toThrow(/another one has this name/)
