@@ -53,14 +53,14 @@ export function blocks(list: readonly string[]): BlockList {
   return set
 }
 
+const mapped = /^(?:::|(?:0{1,4}:){5})ffff:([^:]+|([0-9a-f]{1,4}):([0-9a-f]{1,4}))$/i
+
 /** IPv4 in its dual-stack form (`::ffff:10.0.0.1`, `::ffff:a00:1`) as plain IPv4, what the kernel makes of it. */
 export function plainAddress(address: string): string {
-  if (!/^(?:0{0,4}:){2,7}ffff:/i.test(address) && !/^::ffff:/i.test(address)) return address
-  const tail = address.slice(address.toLowerCase().lastIndexOf('ffff:') + 5)
-  if (isIPv4(tail)) return tail
-  const halves = /^([0-9a-f]{1,4}):([0-9a-f]{1,4})$/i.exec(tail)
-  if (halves === null) return address
-  const [high, low] = [Number.parseInt(halves[1]!, 16), Number.parseInt(halves[2]!, 16)]
+  const [, tail, first, second] = mapped.exec(address) ?? []
+  if (tail === undefined) return address
+  if (first === undefined || second === undefined) return isIPv4(tail) ? tail : address
+  const [high, low] = [Number.parseInt(first, 16), Number.parseInt(second, 16)]
   return [high >> 8, high & 255, low >> 8, low & 255].join('.')
 }
 

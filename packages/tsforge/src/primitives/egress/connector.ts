@@ -1,6 +1,6 @@
 import type { BlockList, Socket } from 'node:net'
 import { connect as secure } from 'node:tls'
-import type { TLSSocket } from 'node:tls'
+import type { ConnectionOptions, TLSSocket } from 'node:tls'
 import type { buildConnector } from 'undici'
 import type { Clock } from '../../kernel/clock.ts'
 import { plainAddress } from './addresses.ts'
@@ -9,7 +9,7 @@ import type { Dial, Resolve } from './dial.ts'
 import { egressErrors } from './errors.ts'
 import type { ClientCertificate } from './egress.ts'
 
-/** Longest wait for a connection. */
+/** Longest wait for a connection, TLS included. */
 const connectMs = 10_000
 
 export interface ConnectorSettings {
@@ -31,8 +31,19 @@ export function guardedConnector(settings: ConnectorSettings): buildConnector.co
     const tls = protocol === 'https:'
     const name = hostname.replace(/^\[|\]$/g, '').replace(/\.$/, '')
     const connect = async (): Promise<Socket> => {
-      const socket = await open(settings, name, Number(port) || (tls ? 443 : 80))
-      return tls ? encrypt(socket, servername ?? host ?? name, name, settings.certificate) : socket
+      const addresses = await addressesOf(name, settings.resolve, settings.allowed)
+      const socket = settings.dial(addresses, Number(port) || (tls ? 443 : 80))
+      // The call gives up by itself; this ends the attempt that it leaves behind.
+      const patience = settings.clock.after(connectMs, () => socket.destroy())
+      try {
+        await arrived(socket, settings)
+        return tls ? await encrypt(socket, servername ?? host ?? name, name, settings.certificate) : socket
+      } catch (error) {
+        socket.destroy()
+        throw error
+      } finally {
+        patience.cancel()
+      }
     }
     const succeed = (socket: Socket): void => done(null, socket)
     const fail = (error: unknown): void => done(error as Error, null)
@@ -40,19 +51,12 @@ export function guardedConnector(settings: ConnectorSettings): buildConnector.co
   }
 }
 
-async function open(settings: ConnectorSettings, host: string, port: number): Promise<Socket> {
-  const addresses = await addressesOf(host, settings.resolve, settings.allowed)
-  const socket = settings.dial(addresses, port)
-  // The call gives up by itself; this ends the attempt that it leaves behind.
-  const patience = settings.clock.after(connectMs, () => socket.destroy())
-  await ready(socket, 'connect', 'egress.connection_failed').finally(() => patience.cancel())
+/** Looks at where it has come to. */
+async function arrived(socket: Socket, { allowed, connected }: ConnectorSettings): Promise<void> {
+  await ready(socket, 'connect', 'egress.connection_failed')
   const address = plainAddress(socket.remoteAddress ?? '')
-  if (!isWelcome(address, settings.allowed)) {
-    socket.destroy()
-    throw egressErrors.error('egress.address_refused')
-  }
-  settings.connected(address)
-  return socket
+  if (!isWelcome(address, allowed)) throw egressErrors.error('egress.address_refused')
+  connected(address)
 }
 
 async function encrypt(
@@ -61,7 +65,7 @@ async function encrypt(
   host: string,
   certificate: ClientCertificate | undefined,
 ): Promise<TLSSocket> {
-  const wrapped = secure({
+  const wrapped = begun({
     socket,
     // A literal address is no server name (RFC 6066 section 3); the certificate is still checked against it.
     ...(/[a-z]/i.test(servername) && !servername.includes(':') ? { servername } : { host }),
@@ -71,6 +75,15 @@ async function encrypt(
   })
   await ready(wrapped, 'secureConnect', 'egress.tls_failed')
   return wrapped
+}
+
+/** A certificate that cannot be read is told at once. */
+function begun(options: ConnectionOptions): TLSSocket {
+  try {
+    return secure(options)
+  } catch (cause) {
+    throw egressErrors.error('egress.tls_failed', { cause })
+  }
 }
 
 function ready(

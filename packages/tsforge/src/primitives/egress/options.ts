@@ -14,6 +14,7 @@ export interface EgressOptions {
 
 /** Where metadata services and the machine itself live: nothing of theirs may be opened in production. */
 const never = ['127.0.0.1', '::1', '169.254.169.254', '0.0.0.0', '168.63.129.16']
+const local = blocks(['127.0.0.0/8', '0.0.0.0/8', '169.254.0.0/16', '168.63.129.16', '::1', '::', 'fe80::/10'])
 
 export const egressOptions: OptionsSchema<EgressOptions> = {
   schemes: field.list('FORGE_EGRESS_SCHEMES', {
@@ -43,7 +44,8 @@ export const egressOptions: OptionsSchema<EgressOptions> = {
       }
     },
     production: (networks) => {
-      const open = never.find((address) => isIn(blocks(networks), address))
+      const inside = networks.map((network) => network.split('/', 1)[0]!).find((address) => isIn(local, address))
+      const open = inside ?? never.find((address) => isIn(blocks(networks), address))
       return open === undefined ? undefined : `opens ${open} to everybody who may name a URL`
     },
   }),

@@ -1,6 +1,8 @@
 import fc from 'fast-check'
 import ipaddr from 'ipaddr.js'
 import { describe, expect, it } from 'vitest'
+import { loadOptions } from '../../../kernel/options.ts'
+import { egressOptions } from '../options.ts'
 import { blocks, isIn, isPublicAddress, plainAddress } from '../addresses.ts'
 
 const publicOnes = [
@@ -107,7 +109,10 @@ describe('isPublicAddress', () => {
 it('reads every spelling of a mapped address as the IPv4 that it is', () => {
   for (const text of ['::ffff:10.0.0.1', '::FFFF:a00:1', '0:0:0:0:0:ffff:0a00:0001'])
     expect(plainAddress(text)).toBe('10.0.0.1')
-  expect(plainAddress('2606::ffff:a00:1')).toBe('2606::ffff:a00:1')
+  for (const text of ['2606::ffff:a00:1', '::ffff:ffff:808:808', '::ffff:0:8.8.8.8', '0:0:0:ffff:0:0:808:808']) {
+    expect(plainAddress(text)).toBe(text)
+    expect(isPublicAddress(text)).toBe(text.startsWith('2606'))
+  }
 })
 
 it('knows the networks that an operator allows, and refuses to read nonsense', () => {
@@ -126,4 +131,27 @@ it('knows the networks that an operator allows, and refuses to read nonsense', (
   ])
   for (const text of ['10.0.0.0/33', '10.0.0/8', 'example.com', '::/129', '10.0.0.0/8/8', '', '10.0.0.0/x'])
     expect(() => blocks([text])).toThrow('CIDR')
+})
+
+it('lets production allow private networks, and none of the machine itself or of metadata services', () => {
+  const load = (networks: string): unknown =>
+    loadOptions(
+      { egress: egressOptions },
+      { env: { FORGE_EGRESS_ALLOWED_NETWORKS: networks }, environment: 'production' },
+    )
+  for (const fine of ['10.0.0.0/8', '192.168.0.7,fd00:1::/64', '100.64.0.0/10']) expect(() => load(fine)).not.toThrow()
+  for (const open of [
+    '127.0.0.1/32',
+    '127.0.0.2/32',
+    '127.8.0.0/16',
+    '::1/128',
+    '::ffff:127.0.0.1/128',
+    '169.254.169.254/32',
+    '169.254.170.2/32',
+    'fe80::1/128',
+    '0.0.0.0/0',
+    '::/0',
+    '10.0.0.0/8,0.0.0.0/1',
+  ])
+    expect(() => load(open), open).toThrow('opens')
 })

@@ -308,4 +308,41 @@ describe('TLS', () => {
       code: 'egress.tls_failed',
     })
   })
+
+  it('that never comes about leaves no connection behind', async () => {
+    const clock = createFakeClock()
+    const gone = Promise.withResolvers<void>()
+    const reached = Promise.withResolvers<void>()
+    const silent = createNet((socket) => {
+      socket.on('error', () => {}).on('close', () => gone.resolve())
+      socket.once('data', () => reached.resolve())
+    })
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const egress = create(net(names, (silent.address() as AddressInfo).port), { clock, timeoutMs: 5000 })
+    const call = egress.fetch('https://hooks.example.com/')
+    const outcome = expect(call).rejects.toMatchObject({ code: 'egress.timeout' })
+    await reached.promise
+    await clock.advance(5000)
+    await outcome
+    await clock.advance(5000)
+    await gone.promise
+    silent.close()
+    await once(silent, 'close')
+  })
+
+  it('that cannot begin leaves no connection behind either', async () => {
+    const gone = Promise.withResolvers<void>()
+    const silent = createNet((socket) => void socket.on('error', () => {}).on('close', () => gone.resolve()))
+    silent.listen(0, '127.0.0.1')
+    await once(silent, 'listening')
+    const egress = create(net(names, (silent.address() as AddressInfo).port))
+    const certificate = { cert: 'no PEM', key: 'no PEM' }
+    await expect(egress.fetch('https://hooks.example.com/', { certificate })).rejects.toMatchObject({
+      code: 'egress.tls_failed',
+    })
+    await gone.promise
+    silent.close()
+    await once(silent, 'close')
+  })
 })
