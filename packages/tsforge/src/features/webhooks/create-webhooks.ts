@@ -1,3 +1,4 @@
+import { createSecureContext } from 'node:tls'
 import type { Clock } from '../../kernel/clock.ts'
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
@@ -47,7 +48,7 @@ export interface RunningWebhooks extends Webhooks {
   end(): Promise<void>
 }
 
-/** Throws `webhooks.certificate_incomplete`. */
+/** Throws `webhooks.certificate_incomplete`, `webhooks.certificate_invalid`. */
 export function createWebhooks(parts: WebhooksParts): RunningWebhooks {
   const { db, clock, log, secrets, jobs, options, source } = parts
   const types: readonly EventType<never>[] = [
@@ -110,5 +111,11 @@ function certificateOf({
 }: WebhooksOptions): ClientCertificate | undefined {
   if (cert === undefined && key === undefined) return undefined
   if (cert === undefined || key === undefined) throw webhooksErrors.error('webhooks.certificate_incomplete')
-  return { cert, key: key.reveal(), ...(ca !== undefined && { ca }) }
+  const certificate = { cert, key: key.reveal(), ...(ca !== undefined && { ca }) }
+  try {
+    createSecureContext(certificate)
+  } catch (cause) {
+    throw webhooksErrors.error('webhooks.certificate_invalid', { cause })
+  }
+  return certificate
 }

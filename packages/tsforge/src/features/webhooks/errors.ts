@@ -14,6 +14,7 @@ export type WebhooksErrorCode =
   | 'webhooks.message_invalid'
   | 'webhooks.delivery_not_found'
   | 'webhooks.certificate_incomplete'
+  | 'webhooks.certificate_invalid'
 
 export const webhooksErrors: ErrorCatalogue<WebhooksErrorCode> = defineErrors({
   'webhooks.endpoint_not_found': {
@@ -87,5 +88,13 @@ export const webhooksErrors: ErrorCatalogue<WebhooksErrorCode> = defineErrors({
       id: 'Sertifikat klien webhook tidak lengkap.',
     },
     fix: 'Set FORGE_WEBHOOKS_CERTIFICATE and FORGE_WEBHOOKS_CERTIFICATE_KEY together, or neither.',
+  },
+  'webhooks.certificate_invalid': {
+    status: 500,
+    message: {
+      en: 'The client certificate of webhooks cannot be used.',
+      id: 'Sertifikat klien webhook tidak dapat dipakai.',
+    },
+    fix: 'Set FORGE_WEBHOOKS_CERTIFICATE, _KEY and _AUTHORITY to whole PEM texts; the key must be the one of the certificate.',
   },
 })

@@ -5,6 +5,7 @@ import { startPeriodic } from '../../kernel/periodic.ts'
 import type { Db } from '../../primitives/db/index.ts'
 import type { Jobs } from '../../primitives/jobs/index.ts'
 import { begin, selectStale } from './deliveries/again.ts'
+import type { Stale } from './deliveries/again.ts'
 
 const everyMs = 10 * 60_000
 const batch = 500
@@ -47,11 +48,18 @@ export async function sweep({ db, jobs, clock, retentionMs, swept }: SweepParts)
 
 /** Gives a new job to deliveries whose own was cancelled or removed by somebody. */
 export async function mend({ db, jobs, clock }: Pick<SweepParts, 'db' | 'jobs' | 'clock'>): Promise<void> {
-  const stale = await selectStale(db, new Date(clock.now() - staleMs), batch)
-  for (const delivery of stale) {
-    const job = delivery.jobId === null ? undefined : await jobs.get(delivery.jobId)
-    const ended = job === undefined || ['done', 'dead', 'cancelled'].includes(job.state)
-    if (ended) await db.tx((tx) => begin(tx, jobs, [delivery]))
+  const before = new Date(clock.now() - staleMs)
+  let after: Stale | undefined
+  // Thousands may wait rightly, for days, behind the first one of an ordered endpoint.
+  for (;;) {
+    const stale = await selectStale(db, before, batch, after)
+    for (const delivery of stale) {
+      const job = delivery.jobId === null ? undefined : await jobs.get(delivery.jobId)
+      const ended = job === undefined || ['done', 'dead', 'cancelled'].includes(job.state)
+      if (ended) await db.tx((tx) => begin(tx, jobs, [delivery]))
+    }
+    if (stale.length < batch) return
+    after = stale.at(-1)
   }
 }
 

@@ -58,20 +58,23 @@ export async function admit(
   if (work.tries > options.scheduleMs.length) return over('failed', 'webhooks.attempt_lost')
   const early = (work.nextAt?.getTime() ?? 0) - nowMs
   if (early > 1000) return stay('early', early)
+  /** Who waits is called; this is for calls that are missed, and the more there are, the less often each looks by itself. */
+  const crowd = async (eachMs: number): Promise<number> => (await repository.countPending(tx, work.endpointId)) * eachMs
   const older = work.ordered ? await repository.selectOlder(tx, work, now) : []
   if (older.length > 0) {
-    // Who ends calls the next one. The very next one is back soon, should it have missed the call.
+    // The very next one is back soon, should it have missed the call.
     const next = older.length === 1 && older[0]!.leased
-    return stay('turn', next ? 500 + random() * 1000 : 30_000 + random() * 30_000, { waiting: true })
+    return stay('turn', next ? 500 + random() * 1000 : 30_000 + random() * (30_000 + (await crowd(300))), {
+      waiting: true,
+    })
   }
-  if (work.restsUntil !== null && work.restsUntil > now)
-    return stay('rest', work.restsUntil.getTime() - nowMs + random() * 5000, { waiting: true })
+  if (work.restsUntil !== null && work.restsUntil > now) {
+    const rest = work.restsUntil.getTime() - nowMs
+    return stay('rest', rest + random() * (5000 + (await crowd(60))), { waiting: true })
+  }
   const places = work.ordered ? 1 : (work.concurrency ?? options.concurrency)
-  if ((await repository.countLeased(tx, work, now)) >= places) {
-    // For calls that are missed.
-    const pending = await repository.countPending(tx, work.endpointId)
-    return stay('place', 1000 + random() * Math.min(30_000, 1000 + pending * 30), { waiting: true })
-  }
+  if ((await repository.countLeased(tx, work, now)) >= places)
+    return stay('place', 1000 + random() * (1000 + (await crowd(30))), { waiting: true })
   const slot = slotOf(work, nowMs)
   if (slot !== undefined && slot > nowMs) {
     if (work.slotAt === null) await repository.saveFlow(tx, work, { freeAt: new Date(slot + 1000 / work.rate!) })

@@ -107,16 +107,24 @@ export async function lockDelivery(
   return rows[0]
 }
 
-/** Pending ones that should have been tried long ago: candidates for a job that was taken away from them. */
+export interface Stale extends Chosen {
+  readonly seq: string
+  readonly jobId: number | null
+}
+
+/** Pending ones behind `after` that should have been tried long ago: candidates for a job that was taken away from them. */
 export async function selectStale(
   db: Queryable,
   before: Date,
   limit: number,
-): Promise<readonly (Chosen & { readonly jobId: number | null })[]> {
-  const { rows } = await db.query<Chosen & { readonly jobId: number | null }>(
-    `select ${chosen}, d.job_id::float8 as "jobId" from forge_webhooks_deliveries d
-     where d.state = 'pending' and greatest(d.created_at, d.next_at, d.slot_at, d.leased_until) < $1 order by d.id limit $2`,
-    [before, limit],
+  after: Pick<Stale, 'endpointId' | 'seq'> | undefined,
+): Promise<readonly Stale[]> {
+  const { rows } = await db.query<Stale>(
+    `select ${chosen}, d.seq::text as seq, d.job_id::float8 as "jobId" from forge_webhooks_deliveries d
+     where d.state = 'pending' and greatest(d.created_at, d.next_at, d.slot_at, d.leased_until) < $1
+       and ($3::uuid is null or (d.endpoint_id, d.seq) > ($3::uuid, $4::bigint))
+     order by d.endpoint_id, d.seq limit $2`,
+    [before, limit, after?.endpointId ?? null, after?.seq ?? null],
   )
   return rows
 }

@@ -61,7 +61,9 @@ export interface Message {
   readonly id: string
   readonly eventId: string
   readonly type: string
+  /** Exactly what is sent, by format; `null` where no endpoint wants it so. */
   readonly body: string | null
+  readonly cloudEvent: string | null
   readonly createdAt: Date
 }
 

@@ -60,7 +60,10 @@ const MessageData = Type.Object(
     id: Uuid,
     event_id: Type.String(),
     type: Type.String(),
-    body: nullable(Type.String({ description: 'Exactly what is sent.' })),
+    body: nullable(
+      Type.String({ description: 'Exactly what is sent in the format `standard`; null where nobody wants it so.' }),
+    ),
+    cloud_event: nullable(Type.String({ description: 'The same in the format `cloudevents`.' })),
     created_at: Timestamp,
   },
   { $id: 'WebhookMessage' },
@@ -94,6 +97,12 @@ const attemptPages = page('attempts')
 const messagePages = page('messages')
 const Params = Type.Object({ id: Uuid })
 const Moment = Type.String({ format: 'date-time' })
+
+/** A leap second, which `Date` does not know, is the one before; and nothing was sent before 1970. */
+function momentOf(text: string): Date {
+  const at = Date.parse(text.toUpperCase().replace(' ', 'T').replace(':60', ':59'))
+  return new Date(Math.min(Math.max(at, 0), Date.UTC(9999, 0)))
+}
 
 export function deliveriesRoutes(service: Webhooks & { readonly cursors: Cursors }): readonly Route[] {
   const shared = { tags: ['webhooks'], params: Params } as const
@@ -148,7 +157,7 @@ export function deliveriesRoutes(service: Webhooks & { readonly cursors: Cursors
       data: StatsData,
       errors: ['webhooks.endpoint_not_found'],
       handler: async ({ params, query: { since } }) => {
-        const stats = await service.stats(params.id, since === undefined ? undefined : Date.parse(since))
+        const stats = await service.stats(params.id, since === undefined ? undefined : momentOf(since).getTime())
         return {
           deliveries: { ...stats.deliveries },
           attempts: stats.attempts,
@@ -171,7 +180,7 @@ export function deliveriesRoutes(service: Webhooks & { readonly cursors: Cursors
       data: ReplayedData,
       errors: ['webhooks.endpoint_not_found', 'webhooks.endpoint_disabled'],
       handler: async ({ params, body }) => {
-        const { count, more, sample } = await service.replay(params.id, { since: new Date(body.since) })
+        const { count, more, sample } = await service.replay(params.id, { since: momentOf(body.since) })
         return { count, more, sample: sample.map(deliveryData) }
       },
     }),
@@ -197,8 +206,8 @@ export function deliveriesRoutes(service: Webhooks & { readonly cursors: Cursors
       handler: async ({ params, body: { since, until, ...rest } }) => {
         const { count, more, sample } = await service.replay(params.id, {
           ...rest,
-          since: new Date(since),
-          ...(until !== undefined && { until: new Date(until) }),
+          since: momentOf(since),
+          ...(until !== undefined && { until: momentOf(until) }),
         })
         return { count, more, sample: sample.map(deliveryData) }
       },
@@ -323,6 +332,6 @@ function attemptData(attempt: Attempt): Static<typeof AttemptData> {
   }
 }
 
-function messageData({ id, eventId, type, body, createdAt }: Message): Static<typeof MessageData> {
-  return { id, event_id: eventId, type, body, created_at: createdAt }
+function messageData({ id, eventId, type, body, cloudEvent, createdAt }: Message): Static<typeof MessageData> {
+  return { id, event_id: eventId, type, body, cloud_event: cloudEvent, created_at: createdAt }
 }

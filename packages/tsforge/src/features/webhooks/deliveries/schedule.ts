@@ -2,8 +2,9 @@
 const longestMs = 86_400_000
 
 /**
- * How long to wait after the failed attempt `tries` (from 1); `undefined`: it was the last. Standard Webhooks' schedule, each wait spread
- * over as much as it is long ([d/2, 3d/2)), so that what failed together does not come back together.
+ * How long to wait after the failed attempt `tries` (from 1); `undefined`: it was the last. Standard Webhooks' wait `d` or what the
+ * receiver asked for, whichever is longer, and full jitter in [0, d) behind it: never sooner than was said, and what failed together
+ * does not come back together.
  */
 export function waitAfter(
   scheduleMs: readonly number[],
@@ -13,8 +14,7 @@ export function waitAfter(
 ): number | undefined {
   const planned = scheduleMs[tries - 1]
   if (planned === undefined) return undefined
-  const spread = Math.round(planned / 2 + random() * planned)
-  return Math.max(spread, Math.min(retryAfterMs ?? 0, longestMs))
+  return Math.max(planned, Math.min(retryAfterMs ?? 0, longestMs)) + Math.floor(random() * planned)
 }
 
 /** Milliseconds of a Retry-After (RFC 9110 section 10.2.3), in seconds or as a date; `undefined` for anything else. */

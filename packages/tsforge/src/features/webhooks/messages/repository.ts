@@ -79,7 +79,7 @@ export async function insertDeliveries(
   return deliveries.filter(({ id }) => added.has(id))
 }
 
-const columns = `id, event_id as "eventId", type, coalesce(body, cloud_event) as body, created_at as "createdAt"`
+const columns = `id, event_id as "eventId", type, body, cloud_event as "cloudEvent", created_at as "createdAt"`
 
 export async function selectMessage(db: Queryable, tenantId: string, id: string): Promise<Message | undefined> {
   const { rows } = await db.query<Message>(

@@ -87,6 +87,10 @@ create table forge_webhooks_deliveries (
 create index forge_webhooks_deliveries_endpoint on forge_webhooks_deliveries (endpoint_id, id);
 create index forge_webhooks_deliveries_message on forge_webhooks_deliveries (message_id);
 create index forge_webhooks_deliveries_open on forge_webhooks_deliveries (endpoint_id, seq) where state = 'pending';
+-- Looked at before each attempt, however many are pending.
+create index forge_webhooks_deliveries_leased on forge_webhooks_deliveries (endpoint_id, leased_until)
+  where state = 'pending' and leased_until is not null;
+create index forge_webhooks_deliveries_waiting on forge_webhooks_deliveries (endpoint_id, seq) where state = 'pending' and waiting;
 
 create table forge_webhooks_attempts (
   id uuid primary key,
@@ -109,4 +113,3 @@ create table forge_webhooks_attempts (
 );
 create index forge_webhooks_attempts_delivery on forge_webhooks_attempts (delivery_id, id);
 create index forge_webhooks_attempts_endpoint on forge_webhooks_attempts (endpoint_id, started_at);
-create index forge_webhooks_attempts_age on forge_webhooks_attempts (started_at);

@@ -1,19 +1,22 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { TestApp } from '../../../testing/app.ts'
 import { webhooksPort } from '../index.ts'
-import { customer, deliveries, endpoint, says, ownerOf, tenantOf, webhookApp } from './setup.ts'
+import { anew, customer, deliveries, endpoint, says, ownerOf, tenantOf, webhookApp } from './setup.ts'
 import type { Owner, Customer, EndpointBody } from './setup.ts'
 
 const url = '/api/v1/webhooks/endpoints'
 let shop: Customer
 let app: TestApp
 let ada: Owner
-beforeEach(async () => {
+beforeAll(async () => {
   shop = await customer()
   app = await webhookApp([shop], { env: { FORGE_WEBHOOKS_ENDPOINTS: '3' } })
+})
+beforeEach(async () => {
+  await anew(app, shop)
   ada = await ownerOf(app)
 })
-afterEach(async () => {
+afterAll(async () => {
   await app[Symbol.asyncDispose]()
   await shop[Symbol.asyncDispose]()
 })

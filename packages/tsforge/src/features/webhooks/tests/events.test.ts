@@ -2,14 +2,18 @@ import { createServer } from 'node:http'
 import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import type { TLSSocket } from 'node:tls'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { eventsPort } from '../../../primitives/events/index.ts'
 import type { Events, RunningEvents } from '../../../primitives/events/index.ts'
 import { jobsPort } from '../../../primitives/jobs/index.ts'
+import { cert as otherCert, key as otherKey } from '../../../primitives/egress/tests/certificate.ts'
 import type { TestApp } from '../../../testing/app.ts'
-import { sweep } from '../sweep.ts'
+import { mend, sweep } from '../sweep.ts'
 import { deliverWebhook } from '../index.ts'
+import { cert, key } from './certificate.ts'
 import {
+  anew,
   customer,
   deliveries,
   endpoint,
@@ -27,16 +31,16 @@ let shop: Customer
 let app: TestApp
 let ada: Owner
 let tenantId: string
-const open = async (env: Record<string, string> = {}): Promise<void> => {
-  app = await webhookApp([shop], { env })
+beforeAll(async () => {
+  shop = await customer()
+  app = await webhookApp([shop], { env: { FORGE_WEBHOOKS_BODY_LIMIT: '1kb' } })
+})
+beforeEach(async () => {
+  await anew(app, shop)
   ada = await ownerOf(app)
   tenantId = await tenantOf(ada)
-}
-beforeEach(async () => {
-  shop = await customer()
-  await open()
 })
-afterEach(async () => {
+afterAll(async () => {
   await app[Symbol.asyncDispose]()
   await shop[Symbol.asyncDispose]()
 })
@@ -74,8 +78,6 @@ describe('events of the log', () => {
   })
 
   it('that are too large to be sent hold up none behind them', async () => {
-    await app[Symbol.asyncDispose]()
-    await open({ FORGE_WEBHOOKS_BODY_LIMIT: '1kb' })
     await endpoint(ada, shop)
     await carry()
     await events().emit(app.db, orderShipped, { id: 'x'.repeat(2000) }, { tenantId })
@@ -144,6 +146,28 @@ describe('time', () => {
   })
 })
 
+it('finds a lost job behind a thousand deliveries that wait rightly', async () => {
+  const { id } = await endpoint(ada, shop)
+  says(shop, 500)
+  await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
+  await carry()
+  await app.db.query(
+    `with rows as (select n, gen_random_uuid() as id from generate_series(1, 1200) n),
+       sent as (insert into forge_webhooks_messages (id, tenant_id, event_id, type, body, created_at)
+         select id, $1, 'e' || n, 'order.placed', '{}', '2020-01-01' from rows)
+     insert into forge_webhooks_deliveries (id, tenant_id, endpoint_id, message_id, format, state, job_id, created_at)
+     select id, $1, $2, id, 'standard', 'pending', case when n < 1200 then (select min(job_id) from forge_webhooks_deliveries) end,
+       '2020-01-01' from rows order by n`,
+    [tenantId, id],
+  )
+  await mend({ db: app.db, jobs: app.get(jobsPort), clock: app.clock })
+  const { rows } = await app.db.query(
+    `select m.event_id, d.job_id is null as lost from forge_webhooks_deliveries d join forge_webhooks_messages m on m.id = d.message_id
+     where m.event_id = 'e1200'`,
+  )
+  expect(rows).toEqual([{ event_id: 'e1200', lost: false }])
+})
+
 it('leads all attempts through the proxy where there is one', async () => {
   const asked: string[] = []
   const proxy = createServer().on('connect', (request, socket, head) => {
@@ -158,21 +182,48 @@ it('leads all attempts through the proxy where there is one', async () => {
   proxy.listen(0, '127.0.0.1')
   await once(proxy, 'listening')
   try {
-    await app[Symbol.asyncDispose]()
     const { port } = proxy.address() as AddressInfo
-    await open({ FORGE_EGRESS_PROXY: `http://user:word@127.0.0.1:${port}` })
-    const { id } = await endpoint(ada, shop)
-    await ada.post(`/api/v1/webhooks/endpoints/${id}/test`)
-    await app.jobs.drain()
+    await using led = await webhookApp([shop], {
+      env: { FORGE_EGRESS_PROXY: `http://user:word@127.0.0.1:${port}` },
+    })
+    const owner = await ownerOf(led)
+    const { id } = await endpoint(owner, shop)
+    await owner.post(`/api/v1/webhooks/endpoints/${id}/test`)
+    await led.jobs.drain()
     expect(asked).toEqual([`Basic ${Buffer.from('user:word').toString('base64')} 127.0.0.1:${shop.port}`])
     expect(shop.received).toHaveLength(1)
-    const [delivery] = await deliveries(ada, id)
-    const log = await ada.get(`/api/v1/webhooks/deliveries/${delivery!.id}/attempts`)
+    const [delivery] = await deliveries(owner, id)
+    const log = await owner.get(`/api/v1/webhooks/deliveries/${delivery!.id}/attempts`)
     expect(log.body.data).toMatchObject({ items: [{ ok: true, address: null }] })
   } finally {
-    await app[Symbol.asyncDispose]()
     proxy.closeAllConnections()
     proxy.close()
-    await open()
   }
+})
+
+it('shows its certificate to endpoints, and trusts those of its own authority alone', async () => {
+  const authorized: unknown[] = []
+  await using bank = await customer({ cert, key, ca: cert, requestCert: true, rejectUnauthorized: true })
+  await using impostor = await customer({ cert: otherCert, key: otherKey })
+  bank.answer = (_, response) => {
+    authorized.push((response.socket as TLSSocket).authorized)
+    response.writeHead(204).end()
+  }
+  const env = { FORGE_EGRESS_SCHEMES: 'https', FORGE_WEBHOOKS_CERTIFICATE: cert, FORGE_WEBHOOKS_CERTIFICATE_KEY: key }
+  await using own = await webhookApp([bank, impostor], { env: { ...env, FORGE_WEBHOOKS_CERTIFICATE_AUTHORITY: cert } })
+  const owner = await ownerOf(own)
+  const trusted = await endpoint(owner, bank)
+  const other = await endpoint(owner, impostor)
+  for (const { id } of [trusted, other]) await owner.post(`/api/v1/webhooks/endpoints/${id}/test`)
+  await own.jobs.drain()
+  expect(authorized).toEqual([true])
+  expect(await deliveries(owner, trusted.id)).toMatchObject([{ state: 'succeeded', last_status: 204 }])
+  expect(await deliveries(owner, other.id)).toMatchObject([{ state: 'pending', last_error: 'egress.tls_failed' }])
+  expect(impostor.received).toEqual([])
+  for (const [wrong, code] of [
+    [{ FORGE_WEBHOOKS_CERTIFICATE: cert }, 'webhooks.certificate_incomplete'],
+    [{ ...env, FORGE_WEBHOOKS_CERTIFICATE_KEY: otherKey }, 'webhooks.certificate_invalid'],
+    [{ ...env, FORGE_WEBHOOKS_CERTIFICATE: 'no PEM' }, 'webhooks.certificate_invalid'],
+  ] as const)
+    await expect(webhookApp([bank], { env: wrong })).rejects.toMatchObject({ code })
 })

@@ -1,7 +1,7 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { TestApp } from '../../../testing/app.ts'
 import { webhooksPort } from '../index.ts'
-import { customer, deliveries, endpoint, says, ownerOf, tenantOf, webhookApp } from './setup.ts'
+import { anew, customer, deliveries, endpoint, says, ownerOf, tenantOf, webhookApp } from './setup.ts'
 import type { Owner, Customer } from './setup.ts'
 
 const url = '/api/v1/webhooks/endpoints'
@@ -9,13 +9,16 @@ let shop: Customer
 let app: TestApp
 let ada: Owner
 let tenantId: string
-beforeEach(async () => {
+beforeAll(async () => {
   shop = await customer()
   app = await webhookApp([shop])
+})
+beforeEach(async () => {
+  await anew(app, shop)
   ada = await ownerOf(app)
   tenantId = await tenantOf(ada)
 })
-afterEach(async () => {
+afterAll(async () => {
   await app[Symbol.asyncDispose]()
   await shop[Symbol.asyncDispose]()
 })
@@ -104,11 +107,6 @@ describe('an endpoint', () => {
   })
 
   it('that answers 410 is disabled at once, with a notice to those who asked for it', async () => {
-    await using office = await customer()
-    await app[Symbol.asyncDispose]()
-    app = await webhookApp([shop, office])
-    ada = await ownerOf(app)
-    tenantId = await tenantOf(ada)
     const { id } = await endpoint(ada, shop, { events: ['order.*'], url: `${shop.url}?token=abc` })
     says(shop, 410)
     await send('o1')
@@ -119,7 +117,9 @@ describe('an endpoint', () => {
     await send('o3')
     await later(86_400_000)
     expect(shop.received.length).toBeLessThanOrEqual(2)
-    const { rows } = await app.db.query('select type, tenant_id, data from forge_events')
+    const { rows } = await app.db.query('select type, tenant_id, data from forge_events where tenant_id = $1', [
+      tenantId,
+    ])
     expect(rows).toMatchObject([
       {
         type: 'webhook.endpoint_disabled',
@@ -199,6 +199,22 @@ describe('sending again', () => {
     expect(await app.jobs.drain()).toBe(0)
     await later(86_400_000)
     expect(shop.received).toHaveLength(4)
+  })
+
+  it('takes any moment that a date can name', async () => {
+    const { id } = await endpoint(ada, shop)
+    await send('o1')
+    await app.jobs.drain()
+    const count = async (since: string, until?: string): Promise<unknown> => {
+      const wanted = { since, states: ['succeeded'], preview: true, ...(until !== undefined && { until }) }
+      const { status, body } = await ada.post<{ count: number }>(`${url}/${id}/replay`, wanted)
+      return status === 200 ? body.data.count : status
+    }
+    expect(await count('0000-01-01T00:00:00Z')).toBe(1)
+    expect(await count('2016-12-31t23:59:60z', '9999-12-31 23:59:59-23:59')).toBe(1)
+    expect(await count('9999-12-31T23:59:60+00:00')).toBe(0)
+    for (const since of ['0000-01-01T00:00:00Z', '2016-12-31T23:59:60Z'])
+      expect((await ada.get(`${url}/${id}/stats?since=${since}`)).body.data).toMatchObject({ attempts: 1 })
   })
 
   it('of many takes what fits, once', async () => {

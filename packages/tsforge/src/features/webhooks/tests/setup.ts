@@ -1,8 +1,11 @@
 import { once } from 'node:events'
 import { createServer } from 'node:http'
+import { createServer as createSecureServer } from 'node:https'
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { buffer } from 'node:stream/consumers'
+import type { TlsOptions } from 'node:tls'
+import { vi } from 'vitest'
 import { defineEvent } from '../../../primitives/events/index.ts'
 import type { EventType } from '../../../primitives/events/index.ts'
 import { createTestApp } from '../../../testing/app.ts'
@@ -38,7 +41,7 @@ export interface Customer extends AsyncDisposable {
   answer: (request: Received, response: ServerResponse) => unknown
 }
 
-export async function customer(): Promise<Customer> {
+export async function customer(tls?: TlsOptions): Promise<Customer> {
   const received: Received[] = []
   const take = async (message: IncomingMessage, response: ServerResponse): Promise<void> => {
     const body = (await buffer(message)).toString('utf8')
@@ -46,12 +49,14 @@ export async function customer(): Promise<Customer> {
     received.push(request)
     await own.answer(request, response)
   }
-  const server = createServer((message, response) => void take(message, response).catch(() => response.destroy()))
+  const listener = (message: IncomingMessage, response: ServerResponse): void =>
+    void take(message, response).catch(() => response.destroy())
+  const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener)
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
   const own: Customer = {
-    url: `http://127.0.0.1:${port}/hooks`,
+    url: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${port}/hooks`,
     port,
     received,
     answer: (_, response) => response.writeHead(204).end(),
@@ -84,6 +89,24 @@ export function webhookApp(
       ...env,
     },
   })
+}
+
+/** Nothing of an earlier test is left, and the customer is well: the app and its time go on, since starting one takes long. */
+export async function anew(app: TestApp, shop: Customer): Promise<void> {
+  await app.db.query('truncate forge_webhooks_endpoints, forge_webhooks_messages cascade')
+  await app.db.query('delete from forge_jobs')
+  shop.received.length = 0
+  says(shop, 204)
+}
+
+/** Runs `verify` at the app's time: clients of others ask the machine for it. */
+export function atTimeOf<T>(app: TestApp, verify: () => T): T {
+  vi.useFakeTimers({ toFake: ['Date'], now: app.clock.now() })
+  try {
+    return verify()
+  } finally {
+    vi.useRealTimers()
+  }
 }
 
 /** Somebody who signs in again whenever the test has gone through time. */
