@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { createDb } from 'tsforge/db'
 import { postgres as database } from 'tsforge/db/postgres'
 import { createDispatcher, createEvents, defineEvent, inTransaction, subscribe } from 'tsforge/events'
-import type { EventType } from 'tsforge/events'
+import type { EventsDriver, EventType } from 'tsforge/events'
 import { postgres } from 'tsforge/events/postgres'
 
 export interface Moved {
@@ -29,9 +29,35 @@ export const ledger = `
   );
   create table onces (n integer not null)`
 
+/** Where a process can be told to die: the most awkward moments, which a kill at random seldom finds. */
+export const crashPoints = ['handled', 'batched', 'before storing', 'after storing'] as const
+export type CrashPoint = (typeof crashPoints)[number]
+
+let wanted: CrashPoint | undefined
+
+function pass(point: CrashPoint): void {
+  if (point === wanted) process.kill(process.pid, 'SIGKILL')
+}
+
+/** Whatever moves a subscription on, with a crash point on both sides. */
+function fragile(driver: EventsDriver): EventsDriver {
+  const around =
+    <Args extends unknown[], Result>(move: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      pass('before storing')
+      const result = await move(...args)
+      pass('after storing')
+      return result
+    }
+  return Object.assign(driver, {
+    settle: around(driver.settle.bind(driver)),
+    commit: around(driver.commit.bind(driver)),
+  })
+}
+
 async function main([url, name, leaseMs]: readonly [string, string, string]): Promise<void> {
   const db = createDb(database({ url, max: 8, applicationName: name }))
-  const events = createEvents(postgres({ db }))
+  const events = createEvents(fragile(postgres({ db })))
   const write = `insert into effects (subscription, n, account, place, worker) values ($1, $2, $3, $4, ${process.pid})`
   const dispatcher = createDispatcher({
     events,
@@ -48,6 +74,7 @@ async function main([url, name, leaseMs]: readonly [string, string, string]): Pr
           if (attempt <= failures) throw new Error('not yet')
           await once(async (tx) => void (await tx.query('insert into onces (n) values ($1)', [n])))
           await db.query(write, ['handled', n, account, place])
+          pass('handled')
         },
       }),
       inTransaction({
@@ -57,6 +84,7 @@ async function main([url, name, leaseMs]: readonly [string, string, string]): Pr
         transaction: async (batch, tx) => {
           for (const { data } of batch as readonly { data: Moved }[])
             await tx.query(write, ['together', data.n, data.account, data.place])
+          pass('batched')
         },
       }),
     ],
@@ -70,6 +98,7 @@ async function main([url, name, leaseMs]: readonly [string, string, string]): Pr
       process.exit(0)
     })()
   })
+  process.on('message', (point: CrashPoint) => (wanted = point))
   process.once('disconnect', () => process.exit(1))
   dispatcher.start()
   process.send?.('ready')

@@ -12,7 +12,7 @@ import { createEvents } from 'tsforge/events'
 import { postgres } from 'tsforge/events/postgres'
 import { silentLog } from 'tsforge/log'
 import { anyDatabase, randomness, witness } from './arena.ts'
-import { ledger, moved } from './events-process.ts'
+import { crashPoints, ledger, moved } from './events-process.ts'
 import { unexplained, until } from './jobs-workers.ts'
 import type { Fault, Ran } from './jobs-workers.ts'
 
@@ -119,16 +119,29 @@ describe('events that are emitted while their dispatchers are killed', () => {
         }
       }),
     )
+    const busy = async (): Promise<number> => {
+      const { rows } = await db.query<{ worker: number }>('select worker from effects order by id desc limit 1', [])
+      return fleet.findIndex(({ pid }) => pid === rows[0]?.worker)
+    }
     const faults: Fault[] = []
+    let met = 0
     for (let kill = 0; kill < kills; kill++) {
       const [heir] = await Promise.all([start(database.url, `heir ${kill}`), sleep(between(100, 700))])
+      // Every second one dies at a moment of its own: somebody has to be at work for it to come.
+      const awkward = kill % 2 === 1
+      if (awkward) await until('somebody is at work', async () => (await busy()) >= 0, 10_000)
       // Mostly the one that is at work, which the others would not miss.
-      const { rows } = await db.query<{ worker: number }>('select worker from effects order by id desc limit 1', [])
-      const busy = fleet.findIndex(({ pid }) => pid === rows[0]?.worker)
-      const place = busy >= 0 && random() < 0.7 ? busy : Math.floor(random() * fleet.length)
+      const working = await busy()
+      const place = working >= 0 && (awkward || random() < 0.7) ? working : Math.floor(random() * fleet.length)
       const victim = fleet[place]!
       const fault: Fault = { what: 'kill -9', pid: victim.pid!, fromMs: Date.now(), untilMs: Number.POSITIVE_INFINITY }
       faults.push(fault)
+      if (awkward) {
+        const gone = once(victim, 'exit')
+        victim.send(crashPoints[(kill >> 1) % crashPoints.length]!)
+        await Promise.race([gone, sleep(500)])
+        if (victim.signalCode !== null) met++
+      }
       await end(victim, 'SIGKILL')
       fault.untilMs = Date.now()
       fleet[place] = heir
@@ -145,7 +158,10 @@ describe('events that are emitted while their dispatchers are killed', () => {
 
     const handled = await effects(db, 'handled')
     const together = await effects(db, 'together')
-    console.info(`${committed} events, ${handled.length} times handled, ${kills} kills`)
+    console.info(
+      `${committed} events, ${handled.length} times handled, ${kills} kills, ${met} at the most awkward moments`,
+    )
+    expect(met).toBeGreaterThan(0)
     expect(committed).toBeGreaterThan(kills * 20)
     expect(await count(db, 'effects e where not exists (select from facts f where f.n = e.n)'), 'rolled back').toBe(0)
     expect(disordered(handled), 'handled out of order').toEqual([])

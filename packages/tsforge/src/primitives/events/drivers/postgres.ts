@@ -39,6 +39,8 @@ const channel = 'forge_events'
 
 /** Rows that one read looks at for those that fit, so that a rare kind of event keeps no statement running. */
 const mostScanned = 5000
+/** Rows that one statement of the care for the log removes. */
+const sweepPart = 10_000
 
 /** Events in PostgreSQL 14 or later, PGlite and the embedded server, with or without a pooler in between. */
 export function postgres(options: PostgresEventsOptions): EventsDriver {
@@ -269,10 +271,15 @@ class PostgresEvents implements EventsDriver {
       '/* writes */ select forge_events_drop($1) as names',
       [retentionMs],
     )
-    const { rows: swept } = await this.#db.query<{ n: number }>('/* writes */ select forge_events_sweep($1, $2) as n', [
-      retentionMs,
-      deadMs,
-    ])
+    let deadRemoved = 0
+    for (let more = true; more;) {
+      const { rows } = await this.#db.query<{ dead: number; more: boolean }>(
+        '/* writes */ select dead, more from forge_events_sweep($1, $2, $3)',
+        [retentionMs, deadMs, sweepPart],
+      )
+      deadRemoved += rows[0]!.dead
+      more = rows[0]!.more
+    }
     const { rows: retired } = await this.#db.query<{ name: string }>(
       `select name from forge_events_subscriptions where seen_at <= now() - $1 * interval '1 millisecond' order by name`,
       [retentionMs],
@@ -281,7 +288,7 @@ class PostgresEvents implements EventsDriver {
       partitionsCreated: made[0]!.names,
       partitionsDropped: gone[0]!.names,
       retired: retired.map(({ name }) => name),
-      deadRemoved: swept[0]!.n,
+      deadRemoved,
     }
   }
 }

@@ -199,24 +199,25 @@ begin
   return v_dropped;
 end $$;
 
--- Forgets what nobody can need any more. Gives how many dead events went.
-create function forge_events_sweep(p_keep_ms float8, p_dead_ms float8) returns integer
+-- Forgets what nobody can need any more, at most p_limit of each kind. Gives how many dead events went, and whether there may be more.
+create function forge_events_sweep(p_keep_ms float8, p_dead_ms float8, p_limit integer, out dead integer, out more boolean)
 language plpgsql
 as $$
 declare
-  v_dead integer;
+  v_done integer;
 begin
   delete from forge_events_waiting where until < now();
   delete from forge_events_parked where (subscription, no, seq) in (
     select subscription, no, seq from forge_events_parked
-    where died_at < now() - p_dead_ms * interval '1 millisecond' limit 10000 for update skip locked);
-  get diagnostics v_dead = row_count;
+    where died_at < now() - p_dead_ms * interval '1 millisecond' limit p_limit for update skip locked);
+  get diagnostics dead = row_count;
   -- What may be delivered again must not be done again.
   delete from forge_events_inbox i where (subscription, event) in (
     select x.subscription, x.event from forge_events_inbox x
     where x.at < now() - p_keep_ms * interval '1 millisecond' - interval '1 day'
       and not exists (select from forge_events_parked k where k.id = x.event)
-      and x.at < (select min(v.closed_at) from forge_events_windows v)
-    limit 50000);
-  return v_dead;
+      and x.at < (select v.closed_at from forge_events_windows v order by v.no limit 1)
+    limit p_limit);
+  get diagnostics v_done = row_count;
+  more := greatest(dead, v_done) = p_limit;
 end $$;

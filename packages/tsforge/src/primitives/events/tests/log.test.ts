@@ -43,7 +43,7 @@ describe('the log in PostgreSQL', () => {
   const open = (): ReturnType<typeof createEvents> => createEvents(postgres({ db: lab.db }))
 
   // PGlite has one connection.
-  describe.runIf(!isPglite())('with several connections', () => {
+  describe.each(isPglite() ? [] : ['several connections'])('with %s', () => {
     it('is read without gaps and in the order of each key while many write and commit in any order', async () => {
       const other = db.another()
       const events = open()
@@ -278,6 +278,18 @@ describe('the log in PostgreSQL', () => {
     await driver.maintain({ retentionMs: 7 * day, deadMs: 30 * day })
     expect(await driver.once('s', one!.id, async () => 'again')).toBe('again')
     expect(await driver.once('s', two!.id, async () => 'again')).toBeUndefined()
+  })
+
+  it('forgets all that has had its time at once, however much that is', async () => {
+    const day = 86_400_000
+    await open().emit(db, step, { key: 'a', n: 1 })
+    await open().head()
+    await db.query(
+      `insert into forge_events_inbox (subscription, event, at)
+       select 's', gen_random_uuid(), now() - interval '9 days' from generate_series(1, 60000)`,
+    )
+    await lab.driver.maintain({ retentionMs: 7 * day, deadMs: 30 * day })
+    expect((await db.query('select 1 from forge_events_inbox limit 1')).rows).toEqual([])
   })
 
   it('stands in one database beside another of the same cluster', async () => {
