@@ -3,7 +3,6 @@ import { currentContext, requireTenantId } from '../../kernel/context.ts'
 import { parseBytes, parseDuration } from '../../kernel/durations.ts'
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { CounterSeries } from '../../kernel/metrics.ts'
 import type { Db } from '../../primitives/db/index.ts'
 import { storageErrors } from '../../primitives/storage/index.ts'
 import type { ObjectInfo, Storage } from '../../primitives/storage/index.ts'
@@ -11,12 +10,11 @@ import { check } from './check.ts'
 import { uploadsErrors } from './errors.ts'
 import type { UploadsOptions } from './options.ts'
 import { finalKey, stagedKey } from './places.ts'
-import { startSweeping } from './sweep.ts'
 import {
   claimUpload,
-  deleteUpload,
   insertUpload,
   releaseUpload,
+  removeUpload,
   selectUpload,
   settleUpload,
 } from './upload-repository.ts'
@@ -33,18 +31,10 @@ export interface UploadsParts {
   readonly log: Log
   readonly options: UploadsOptions
   readonly kinds: Readonly<Record<string, UploadKind>>
-  readonly swept: CounterSeries
 }
 
-export interface RunningUploads extends Uploads {
-  begin(): void
-  end(): Promise<void>
-}
-
-export function createUploads(parts: UploadsParts): RunningUploads {
-  const { db, storage, clock, log, options, kinds } = parts
+export function createUploads({ db, storage, clock, log, options, kinds }: UploadsParts): Uploads {
   const files = storage.tenant()
-  let stopSweeping: (() => Promise<void>) | undefined
 
   const find = async (id: string): Promise<Upload> => {
     const upload = await selectUpload(db, requireTenantId(), id)
@@ -74,14 +64,19 @@ export function createUploads(parts: UploadsParts): RunningUploads {
     }
     const settled = await settleUpload(db, id, 'ready', { by: actorId(), now: new Date(clock.now()) })
     await discard(staged)
-    return settled ?? find(id)
+    if (settled !== undefined) return settled
+    const current = await selectUpload(db, requireTenantId(), id)
+    // Removed while it was checked: nobody else knows of what was just made readable.
+    if (current?.state !== 'ready') await discard(finalKey(id))
+    if (current === undefined) throw uploadsErrors.error('uploads.not_found')
+    return current
   }
   const refuse = async (upload: Upload, { reason }: UploadRefusal): Promise<never> => {
     await settleUpload(db, upload.id, 'refused', { reason, by: actorId(), now: new Date(clock.now()) })
     await discard(stagedKey(upload.id))
     throw uploadsErrors.error('uploads.refused', { meta: { reason } })
   }
-  /** What stays behind here goes with the upload, or with the next sweep. */
+  /** What stays behind here goes with the next sweep. */
   const discard = (key: string): Promise<void> =>
     files.delete(key).catch((error: unknown) => log.warn({ err: error, key }, 'an uploaded file was left behind'))
 
@@ -151,15 +146,9 @@ export function createUploads(parts: UploadsParts): RunningUploads {
 
     async remove(id) {
       await find(id)
-      await files.deleteMany([stagedKey(id), finalKey(id)])
-      await deleteUpload(db, id)
-    },
-
-    begin() {
-      stopSweeping = startSweeping(parts)
-    },
-    async end() {
-      await stopSweeping?.()
+      await removeUpload(db, id, { by: actorId(), now: new Date(clock.now()) })
+      await discard(stagedKey(id))
+      await discard(finalKey(id))
     },
   }
 }

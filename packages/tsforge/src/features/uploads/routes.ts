@@ -132,7 +132,7 @@ export function uploadsRoutes(uploads: Uploads): readonly Route[] {
       summary: 'Delete an upload and its file',
       access: 'uploads.write',
       data: null,
-      errors: ['uploads.not_found', 'storage.unavailable'],
+      errors: ['uploads.not_found'],
       handler: async ({ params }) => {
         await uploads.remove(params.id)
         return noContent()

@@ -1,13 +1,12 @@
 import type { Clock } from '../../kernel/clock.ts'
-import type { Log } from '../../kernel/log.ts'
-import { startPeriodic } from '../../kernel/periodic.ts'
 import type { CounterSeries } from '../../kernel/metrics.ts'
 import type { Db } from '../../primitives/db/index.ts'
+import { defineJob, defineSchedule, handle } from '../../primitives/jobs/index.ts'
+import type { Job, JobHandler, Schedule } from '../../primitives/jobs/index.ts'
 import type { Storage } from '../../primitives/storage/index.ts'
 import { finalKey, stagedKey } from './places.ts'
-import { deleteUpload, selectOverdue } from './upload-repository.ts'
+import { claimOverdue, closeUpload, deleteUpload } from './upload-repository.ts'
 
-const everyMs = 10 * 60_000
 /** What began to arrive before its link ended has come or failed by then. */
 const graceMs = 60 * 60_000
 const batch = 100
@@ -19,26 +18,42 @@ export interface SweepParts {
   readonly swept: CounterSeries
 }
 
-/** Deletes uploads that nobody finished: first what lies in the storage, so that nothing is forgotten there. */
-export async function sweep({ db, storage, clock, swept }: SweepParts): Promise<number> {
-  for (let all = 0; ;) {
-    const overdue = await selectOverdue(db, new Date(clock.now() - graceMs), batch)
-    for (const { id, tenantId } of overdue) {
-      await storage.tenant(tenantId).deleteMany([stagedKey(id), finalKey(id)])
-      await deleteUpload(db, id)
-    }
-    swept.add(overdue.length)
-    all += overdue.length
-    if (overdue.length < batch) return all
-  }
+const uploadsSweep: Job = defineJob({ kind: 'uploads.sweep', maxAttempts: 5, keepDone: false })
+
+/** One run at a time, on whichever replica. */
+export const sweepSchedule: Schedule = defineSchedule({
+  name: 'uploads.sweep',
+  job: uploadsSweep,
+  every: '10m',
+  options: { dedupe: 'uploads.sweep' },
+  description: 'Deletes uploads that nobody finished',
+})
+
+export function sweepHandler(parts: SweepParts): JobHandler {
+  return handle(uploadsSweep, async ({ signal }) => ({ swept: await sweep(parts, signal) }))
 }
 
-/** Sweeps every ten minutes, one run at a time; safe on all replicas. The one place to hand it to a schedule of jobs. */
-export function startSweeping(parts: SweepParts & { readonly log: Log }): () => Promise<void> {
-  return startPeriodic(() => sweep(parts), {
-    clock: parts.clock,
-    log: parts.log,
-    everyMs,
-    failure: 'sweeping uploads failed',
-  })
+/**
+ * Deletes uploads that nobody finished, and what links have stored behind their upload's back. Files go first, then rows:
+ * nothing is forgotten in the storage.
+ */
+async function sweep({ db, storage, clock, swept }: SweepParts, signal: AbortSignal): Promise<number> {
+  for (let all = 0; ;) {
+    const overdue = await claimOverdue(db, new Date(clock.now() - graceMs), batch)
+    for (const { id, tenantId, state } of overdue) {
+      signal.throwIfAborted()
+      const files = storage.tenant(tenantId)
+      if (state === 'ready') {
+        await files.delete(stagedKey(id))
+        await closeUpload(db, id)
+        continue
+      }
+      await files.deleteMany([stagedKey(id), finalKey(id)])
+      await deleteUpload(db, id)
+      if (state === 'removed') continue
+      swept.add(1)
+      all++
+    }
+    if (overdue.length < batch) return all
+  }
 }

@@ -15,10 +15,10 @@ export async function insertUpload(db: Queryable, upload: Upload): Promise<void>
 }
 
 export async function selectUpload(db: Queryable, tenantId: string, id: string): Promise<Upload | undefined> {
-  const { rows } = await db.query<Upload>(`select ${columns} from forge_uploads where tenant_id = $1 and id = $2`, [
-    tenantId,
-    id,
-  ])
+  const { rows } = await db.query<Upload>(
+    `select ${columns} from forge_uploads where tenant_id = $1 and id = $2 and state <> 'removed'`,
+    [tenantId, id],
+  )
   return rows[0]
 }
 
@@ -51,19 +51,43 @@ export async function settleUpload(
   return rows[0]
 }
 
-export async function deleteUpload(db: Queryable, id: string): Promise<void> {
-  await db.query('delete from forge_uploads where id = $1', [id])
+/** Gone for everybody; what its link may still store is left to the sweep. */
+export async function removeUpload(
+  db: Queryable,
+  id: string,
+  { by, now }: { readonly by: string | null; readonly now: Date },
+): Promise<void> {
+  await db.query(
+    `update forge_uploads set state = 'removed', staged = true, updated_at = $2, updated_by = $3 where id = $1`,
+    [id, now, by],
+  )
 }
 
-/** Uploads that nobody finished, and refused ones, whose time was over before `before`. Ready ones stay. */
-export async function selectOverdue(
+/** Nothing lies where the link of a ready upload stored, and nothing can come any more. */
+export async function closeUpload(db: Queryable, id: string): Promise<void> {
+  await db.query(`update forge_uploads set staged = false where id = $1 and state = 'ready'`, [id])
+}
+
+export async function deleteUpload(db: Queryable, id: string): Promise<void> {
+  await db.query(`delete from forge_uploads where id = $1 and state = 'removed'`, [id])
+}
+
+/**
+ * Uploads whose link ended before `before` and whose place has not been looked after. From here on nobody can finish those
+ * that are not ready. `state`: as it was.
+ */
+export async function claimOverdue(
   db: Queryable,
   before: Date,
   limit: number,
-): Promise<Pick<Upload, 'id' | 'tenantId'>[]> {
-  const { rows } = await db.query<Pick<Upload, 'id' | 'tenantId'>>(
-    `select id, tenant_id as "tenantId" from forge_uploads
-     where state <> 'ready' and expires_at < $1 and (claimed_until is null or claimed_until < $1) order by expires_at limit $2`,
+): Promise<{ readonly id: string; readonly tenantId: string; readonly state: UploadState | 'removed' }[]> {
+  const { rows } = await db.query<{ id: string; tenantId: string; state: UploadState | 'removed' }>(
+    `with overdue as materialized (
+       select id, state from forge_uploads
+       where staged and expires_at < $1 and (claimed_until is null or claimed_until < $1)
+       order by expires_at limit $2 for update skip locked)
+     update forge_uploads u set state = case when o.state = 'ready' then o.state else 'removed' end
+     from overdue o where u.id = o.id returning u.id, u.tenant_id as "tenantId", o.state`,
     [before, limit],
   )
   return rows

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import { buffer } from 'node:stream/consumers'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createTestApp } from '../../../testing/app.ts'
 import type { TestApp, TestUser } from '../../../testing/app.ts'
 import { memory } from '../../../primitives/storage/drivers/memory.ts'
-import { storage, storagePort } from '../../../primitives/storage/index.ts'
+import { dbPort } from '../../../primitives/db/index.ts'
+import { storage, storageErrors, storagePort } from '../../../primitives/storage/index.ts'
+import type { StorageDriver } from '../../../primitives/storage/index.ts'
 import { accounts } from '../../accounts/index.ts'
 import { UploadRefusal, uploads } from '../index.ts'
 import type { UploadedFile } from '../index.ts'
@@ -18,15 +20,17 @@ const png = Buffer.concat([Buffer.from('\x89PNG\r\n\x1a\n', 'latin1'), Buffer.al
 const sha256 = createHash('sha256').update(png).digest('hex')
 
 let app: TestApp
+let lab: StorageDriver
 let ada: TestUser
 let accept: (file: UploadedFile) => Promise<void>
 let now: () => number
 beforeEach(async () => {
   accept = async () => {}
+  lab = memory({ clock: { now: () => now() } as never })
   app = await createTestApp({
     features: [
       accounts(),
-      storage(memory({ clock: { now: () => now() } as never })),
+      storage(lab),
       uploads({
         kinds: {
           avatar: { types: ['image/png', 'image/jpeg'], maxSize: '10kb', accept: (_, file) => accept(file) },
@@ -221,17 +225,65 @@ describe('uploads', () => {
     expect((await ada.get(`/api/v1/uploads/${id}`)).status).toBe(200)
   })
 
+  /** Lets so much time pass, and the jobs that are due run. */
+  const pass = async (minutes: number): Promise<void> => {
+    await app.clock.advance(minutes * 60_000)
+    await app.jobs.drain()
+  }
+
   it('that nobody finishes are swept, with what has come; ready ones stay', async () => {
     const [left, done] = [await start(), await start()]
     await send(left, png)
     await send(done, png)
     await complete(done.upload.id)
-    await app.clock.advance(119 * 60_000)
+    await pass(119)
     expect(await keys()).toHaveLength(2)
-    await app.clock.advance(20 * 60_000)
-    await expect.poll(keys).toHaveLength(1)
+    await pass(20)
+    expect(await keys()).toEqual([expect.stringContaining(`uploads/ready/${done.upload.id}`)])
     const again = await app.login(ada)
     expect((await again.get(`/api/v1/uploads/${left.upload.id}`)).status).toBe(404)
     expect((await again.get(`/api/v1/uploads/${done.upload.id}`)).status).toBe(200)
+    expect((await again.delete(`/api/v1/uploads/${done.upload.id}`)).status).toBe(204)
+    await pass(20)
+    expect(await app.get(dbPort).query('select id from forge_uploads')).toMatchObject({ rows: [] })
+  })
+
+  it('leave nothing behind that their link stores once they are complete, or deleted', async () => {
+    const [done, deleted] = [await start(), await start()]
+    await send(done, png)
+    await complete(done.upload.id)
+    expect((await ada.delete(`/api/v1/uploads/${deleted.upload.id}`)).status).toBe(204)
+    expect([await send(done, png), await send(deleted, png)]).toEqual([204, 204])
+    expect(await keys()).toHaveLength(3)
+    await pass(139)
+    expect(await keys()).toEqual([expect.stringContaining(`uploads/ready/${done.upload.id}`)])
+  })
+
+  it('that are deleted while they are checked do not become readable', async () => {
+    const started = await start()
+    await send(started, png)
+    const { id } = started.upload
+    // Read, then written: what comes in between does not see what it has to delete.
+    lab.copy = async (from, to) => {
+      const { info, body } = await lab.get(from, {})
+      expect((await ada.delete(`/api/v1/uploads/${id}`)).status).toBe(204)
+      const rest = { size: info.size, sha256: undefined, createOnly: false, signal: undefined }
+      return lab.put(to, body, { contentType: 'image/png', metadata: {}, ...rest })
+    }
+    expect(await complete(id)).toMatchObject({ status: 404, body: { error: { code: 'uploads.not_found' } } })
+    expect(await keys()).toEqual([])
+  })
+
+  it('are deleted for whoever asks while the storage is away, and their files later', async () => {
+    const started = await start()
+    await send(started, png)
+    await complete(started.upload.id)
+    const away = vi.spyOn(lab, 'delete').mockRejectedValue(storageErrors.error('storage.unavailable'))
+    expect((await ada.delete(`/api/v1/uploads/${started.upload.id}`)).status).toBe(204)
+    expect((await ada.get(`/api/v1/uploads/${started.upload.id}`)).status).toBe(404)
+    expect(await keys()).toHaveLength(1)
+    away.mockRestore()
+    await pass(139)
+    expect(await keys()).toEqual([])
   })
 })
