@@ -70,7 +70,7 @@ describe.runIf(hasChromium)('the inbox of development, in Chromium', () => {
     const email = await register('Grace Hopper')
     await page.locator('#list a', { hasText: email }).waitFor()
     await page.getByLabel('Search').fill('grace')
-    await page.waitForFunction(() => document.querySelectorAll('#list a').length === 1)
+    await page.waitForFunction(`document.querySelectorAll('#list a').length === 1`)
     await page.getByLabel('Search').fill('')
     await page.getByLabel('Preview a template').selectOption('account.new-sign-in/id')
     await page.locator('#mail h2', { hasText: 'Login baru ke akun Anda' }).waitFor()
@@ -86,11 +86,21 @@ describe.runIf(hasChromium)('the inbox of development, in Chromium', () => {
     const { page, faults } = await openInbox(390, 844)
     const entry = page.locator('#list a', { hasText: email })
     await entry.waitFor()
+    // One line of words, beside the title, whatever the width.
+    for (const width of [320, 390]) {
+      await page.setViewportSize({ width, height: 844 })
+      const [title, button] = await Promise.all(
+        ['h1', '#clear'].map(async (each) => (await page.locator(each).boundingBox())!),
+      )
+      expect(button!.height).toBeLessThan(44)
+      expect(Math.abs(title!.y + title!.height / 2 - button!.y - button!.height / 2)).toBeLessThan(4)
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(width)
+    }
     await picture(page, 'list-phone')
     await entry.click()
     await page.frameLocator('#mail iframe').locator('h1').waitFor()
     expect(await page.locator('#list').isVisible()).toBe(false)
-    expect(await page.evaluate(() => document.documentElement.scrollWidth)).toBeLessThanOrEqual(390)
+    expect(await page.evaluate('document.documentElement.scrollWidth')).toBeLessThanOrEqual(390)
     await picture(page, 'mail-phone')
     await page.getByRole('button', { name: /Back/ }).click()
     await entry.waitFor()

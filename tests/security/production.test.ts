@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { createApp } from 'tsforge'
 import type { App } from 'tsforge'
+import { mailer, mailerPort } from 'tsforge/mailer'
+import { memory } from 'tsforge/mailer/memory'
 import config from '../../apps/reference/forge.config.ts'
 
 /** Settings with which production comes up. */
@@ -83,6 +85,20 @@ describe('production', () => {
   it('comes up with secure settings', async () => {
     const app = await boot({})
     expect(app.info.environment).toBe('production')
+    await app.stop()
+  })
+
+  it('has no inbox, even of a driver that keeps mails and was put in by code', async () => {
+    const features = [mailer(memory()), ...config.features.filter(({ name }) => name !== 'mailer')]
+    const app = await createApp({
+      config: { ...config, features },
+      env: { ...secure, FORGE_MAIL_INBOX: 'open', FORGE_MAILER_DRIVER: 'log' },
+      root: '/nonexistent',
+      sink: { write() {}, flushSync() {} },
+    })
+    expect(app.get(mailerPort).inbox).toBeDefined()
+    expect(app.routes.filter(({ url }) => url.startsWith('/dev'))).toEqual([])
+    expect((await app.http.inject({ method: 'GET', url: '/dev/mail' })).statusCode).toBe(404)
     await app.stop()
   })
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../../kernel/clock.ts'
-import { currentContext, requireTenantId } from '../../kernel/context.ts'
+import { currentContext } from '../../kernel/context.ts'
 import { uuidv7 } from '../../kernel/ids.ts'
 import type { Secrets } from '../../kernel/secrets.ts'
 import type { Db, Queryable } from '../../primitives/db/index.ts'
@@ -58,9 +58,9 @@ export function createMail({ db, clock, secrets, origin }: MailParts): RunningMa
   return {
     suppress: async (entry, tx = db) => (await insert(entry, tx)).entry,
     async release(id, tx = db) {
-      if (!(await deleteSuppression(tx, requireTenantId(), id))) throw mailErrors.error('mail.suppression_not_found')
+      if (!(await deleteSuppression(tx, tenant(), id))) throw mailErrors.error('mail.suppression_not_found')
     },
-    list: (page) => selectSuppressions(db, requireTenantId(), page),
+    list: (page) => selectSuppressions(db, tenant(), page),
     async isSuppressed(address, category) {
       return (await selectSuppressed(db, [addressKey(address)], category ?? null, tenant())).length > 0
     },
@@ -80,7 +80,7 @@ export function createMail({ db, clock, secrets, origin }: MailParts): RunningMa
     async report(feedback, tx = db) {
       let count = 0
       for (const { kind, permanent, address, detail } of feedback) {
-        if (!permanent) continue
+        if (!permanent || !isAddress(address)) continue
         const reason = kind === 'complaint' ? 'complained' : 'bounced'
         const entry = { address, reason, tenantId: null, ...(detail !== undefined && { detail }) } as const
         if ((await insert(entry, tx)).added) count++
@@ -94,5 +94,15 @@ export function createMail({ db, clock, secrets, origin }: MailParts): RunningMa
       },
       unsubscribe: (subscription) => ({ url: unsubscribeUrl(subscription) }),
     },
+  }
+}
+
+/** What the mailer could not send to needs no entry; one such report must not stop the others. */
+function isAddress(address: string): boolean {
+  try {
+    readAddress('address', { address })
+    return true
+  } catch {
+    return false
   }
 }

@@ -42,9 +42,9 @@ export interface Subscription {
 export interface Mail {
   /** Gives the entry that is there already, where there is one. */
   suppress(entry: NewSuppression, tx?: Queryable): Promise<Suppression>
-  /** Of the tenant of the unit of work. Fails with `mail.suppression_not_found`. */
+  /** Of the tenant of the unit of work; outside of any, of those for all tenants. Fails with `mail.suppression_not_found`. */
   release(id: string, tx?: Queryable): Promise<void>
-  /** Those of the tenant of the unit of work, newest first unless the page says otherwise. */
+  /** Those of the tenant of the unit of work, or outside of any those for all; newest first unless the page says otherwise. */
   list(page: PageRequest): Promise<Slice<Suppression>>
   /** Whether a mail of this kind would not be sent to the address. */
   isSuppressed(address: string, category?: string): Promise<boolean>

@@ -38,7 +38,7 @@ interface Needs {
   readonly [name: string]: Port<unknown>
 }
 
-const devOrigin = 'http://localhost:3000'
+const devOrigin = 'http://localhost:8080'
 
 /** Who may not get mails, links to unsubscribe, and the inbox of development at `/dev/mail`. */
 export function mail({ templates = [], feedback = [] }: MailInput = {}): Feature {
@@ -61,7 +61,7 @@ export function mail({ templates = [], feedback = [] }: MailInput = {}): Feature
       const parts = { mailer, templates, app: app.name, local: options.inbox === 'local' }
       // Its page is loaded where it is shown, and nowhere else.
       const inboxRoutes =
-        shown === undefined ? [] : (await import('./inbox-routes.ts')).inboxRoutes({ ...parts, inbox: shown })
+        shown === undefined ? [] : (await import('./inbox/routes.ts')).inboxRoutes({ ...parts, inbox: shown })
       return Object.assign(service, { cursors: createCursors(secrets), inboxRoutes, end })
     },
     stop: (service) => service.end(),

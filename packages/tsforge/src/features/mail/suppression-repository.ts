@@ -45,21 +45,27 @@ export async function selectSuppressed(
   return rows.map(({ address }) => address)
 }
 
-export async function deleteSuppression(db: Queryable, tenantId: string, id: string): Promise<boolean> {
-  const { rowCount } = await db.query('delete from forge_mail_suppressions where tenant_id = $1 and id = $2', [
-    tenantId,
-    id,
-  ])
+/** With `null` the entries that hold for all tenants. */
+export async function deleteSuppression(db: Queryable, tenantId: string | null, id: string): Promise<boolean> {
+  const { rowCount } = await db.query(
+    'delete from forge_mail_suppressions where id = $1 and tenant_id is not distinct from $2::uuid',
+    [id, tenantId],
+  )
   return rowCount === 1
 }
 
-export function selectSuppressions(db: Queryable, tenantId: string, page: PageRequest): Promise<Slice<Suppression>> {
+export function selectSuppressions(
+  db: Queryable,
+  tenantId: string | null,
+  page: PageRequest,
+): Promise<Slice<Suppression>> {
   const created: KeysetColumn = { expression: 'created_at', type: 'timestamptz', direction: 'desc' }
   const list = {
     select: columns,
     from: 'forge_mail_suppressions',
-    where: 'tenant_id = $1',
-    values: [tenantId],
+    ...(tenantId === null
+      ? { where: 'tenant_id is null', values: [] }
+      : { where: 'tenant_id = $1', values: [tenantId] }),
     order: page.order.map(({ direction }) => ({ ...created, direction })),
     tieBreak: { expression: 'id', type: 'uuid', direction: 'desc' } as const,
   }

@@ -88,6 +88,19 @@ describe('the REST face', () => {
     expect(page.body).toContain(`src="data:image/png;base64,${Buffer.from('png').toString('base64')}"`)
   })
 
+  it('puts each picture where the mail says', async () => {
+    const picture = (cid: string) => ({ filename: `${cid}.png`, content: cid, cid, contentType: 'image/x$&' })
+    const html = '<img src="cid:a"><img src="cid:ab"><img src="cid:none">'
+    await app.get(mailerPort).send({ to: 'a@b.cd', subject: 'x', html, attachments: [picture('a'), picture('ab')] })
+    const { body } = await get(`/messages/${(await listed()).items[0]!.id}/html`)
+    const [a, ab] = ['a', 'ab'].map((cid) => Buffer.from(cid).toString('base64'))
+    expect(body.match(/src="[^"]*"/g)).toEqual([
+      `src="data:image/x$&;base64,${a}"`,
+      `src="data:image/x$&;base64,${ab}"`,
+      'src="cid:none"',
+    ])
+  })
+
   it('costs nothing while nothing changes', async () => {
     await fill()
     const { headers } = await get('/messages')

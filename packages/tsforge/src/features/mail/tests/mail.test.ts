@@ -116,6 +116,25 @@ describe('feedback', () => {
     })
     expect(kept()[0]!.envelope.to).toEqual(['full@example.com'])
   })
+
+  it('of an address that is none stops no other', async () => {
+    const kinds = { kind: 'bounce', permanent: true, messageId: undefined, detail: undefined } as const
+    const addresses = ['"a b"@example.com', 'ä@example.com', 'x'.repeat(300) + '@example.com', 'dead@example.com']
+    expect(await service.report(addresses.map((address) => ({ ...kinds, address })))).toBe(1)
+    expect(await service.isSuppressed('dead@example.com')).toBe(true)
+  })
+
+  it('can be taken back by whoever runs the app, and by no tenant', async () => {
+    const dead = { kind: 'bounce', permanent: true, address: 'dead@example.com' } as const
+    await service.report([{ ...dead, messageId: undefined, detail: undefined }])
+    const page = { order: [{ key: 'created_at', direction: 'desc' }], limit: 10 } as never
+    const { items } = await service.list(page)
+    expect(items).toMatchObject([{ address: 'dead@example.com', tenantId: null, reason: 'bounced' }])
+    const ada = await app.register()
+    expect((await ada.delete(`/api/v1/mail/suppressions/${items[0]!.id}`)).status).toBe(404)
+    await service.release(items[0]!.id)
+    expect(await service.isSuppressed('dead@example.com')).toBe(false)
+  })
 })
 
 describe('the list', () => {

@@ -1,4 +1,4 @@
-import type { KeptMail, Mailbox } from '../../primitives/mailer/index.ts'
+import type { KeptMail, Mailbox } from '../../../primitives/mailer/index.ts'
 
 /** A mail in the list of the inbox. */
 export interface MailSummary {
@@ -83,11 +83,13 @@ export function matches({ message }: KeptMail, query: string): boolean {
 /** The HTML on its own: pictures of the mail in it, and its links in a new window. */
 export function standaloneHtml({ message }: KeptMail): string {
   const { html = '', attachments } = message
-  const shown = attachments.reduce((text, { cid, contentType, content, filename }) => {
-    if (cid === undefined) return text
+  const shown = html.replace(/\bcid:([A-Za-z0-9._+-]+(?:@[A-Za-z0-9.-]+)?)/g, (whole, cid) => {
+    const found = attachments.find((each) => each.cid === cid)
+    if (found === undefined) return whole
+    const { contentType, content, filename } = found
     const type = contentType ?? imageTypes[filename.split('.').at(-1)!.toLowerCase()] ?? 'application/octet-stream'
-    return text.replaceAll(`cid:${cid}`, `data:${type};base64,${content.toString('base64')}`)
-  }, html)
+    return `data:${type};base64,${content.toString('base64')}`
+  })
   return `<!doctype html><meta charset="utf-8"><base target="_blank">${shown.replace(/^\s*<!doctype[^>]*>/i, '')}`
 }
 

@@ -66,9 +66,10 @@ button:hover { border-color: var(--accent); color: var(--accent) }
   .bar { flex-wrap: wrap; padding: .5rem .8rem }
   .bar input { order: 1; width: 100% }
   .bar h1 span { display: none }
-  .bar select { max-width: 9rem }
+  .bar select { max-width: min(9rem, 33vw) }
   .panes { grid-template-columns: 1fr }
   #list { border-right: 0 }
+  #list a, .head { padding-inline: .8rem }
   body.open #list, body.open .bar, body:not(.open) #mail { display: none }
   #back { display: block }
   .actions { float: none; margin: 0 0 .6rem; justify-content: space-between }

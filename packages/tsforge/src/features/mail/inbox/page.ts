@@ -1,4 +1,4 @@
-import { escapeHtml } from '../../primitives/mailer/index.ts'
+import { escapeHtml } from '../../../primitives/mailer/index.ts'
 
 /** The page of the inbox; what it shows comes by its script. */
 export function inboxPage(app: string): string {
