@@ -28,12 +28,13 @@ export function escapeHtml(text: string): string {
 
 const linkAttribute = /\s(?:href|src|action|background|poster|cite)\s*=\s*(["'])\s*$/i
 const safeLink = /^(?:https?:\/\/|mailto:|tel:|cid:)/i
-const bareAttribute = /<[^>]*=\s*$/
+/** Within a tag, in no quotes: where a space in the value would begin another attribute. */
+const bareInTag = /^<(?:[a-z/][^"'>]*(?:"[^"]*"[^"'>]*|'[^']*'[^"'>]*)*)?$/i
 const insideTag = /<(?:script|style)\b(?![\s\S]*<\/(?:script|style))/i
 
 /**
  * Builds HTML: values are escaped, lists joined, `Html` goes in as it is, `null`, `undefined` and `false` are nothing. Links
- * lead to http, https, mailto, tel or cid. Throws `mailer.template_invalid` for values where escaping does not help:
+ * lead to http, https, mailto, tel or cid. Throws `mailer.template_invalid` for values where escaping does not help: tags and
  * attributes without quotes, scripts and styles.
  */
 export function html(parts: TemplateStringsArray, ...values: readonly HtmlValue[]): Html {
@@ -61,7 +62,7 @@ function show(value: HtmlValue): string {
 function checkPlace(before: string, shown: string): void {
   // What matters stands in the last tag.
   const tail = before.slice(before.lastIndexOf('<'))
-  if (bareAttribute.test(tail)) fail('a value stands in an attribute without quotes')
+  if (shown !== '' && bareInTag.test(tail)) fail('a value stands in a tag, or in an attribute, without quotes')
   if (insideTag.test(before)) fail('a value stands in a script or a style')
   if (linkAttribute.test(tail) && !safeLink.test(shown)) fail(`a link leads to ${JSON.stringify(shown.slice(0, 100))}`)
 }

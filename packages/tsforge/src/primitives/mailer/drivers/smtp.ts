@@ -88,11 +88,14 @@ class Smtp implements MailDriver {
     })
   }
 
-  async verify(): Promise<void> {
+  async verify(signal?: AbortSignal): Promise<void> {
+    signal?.throwIfAborted()
     const pool = await this.#open()
     try {
       await pool.verify()
+      signal?.throwIfAborted()
     } catch (error) {
+      signal?.throwIfAborted()
       throw verdict(error as SmtpFault, false)
     }
   }
@@ -100,7 +103,9 @@ class Smtp implements MailDriver {
   async close(): Promise<void> {
     this.#closed = true
     await Promise.all(this.#running)
-    if (this.#pool !== undefined) (await this.#pool).close()
+    // One that could not be made has nothing to close.
+    const pool = await this.#pool?.catch(() => undefined)
+    pool?.close()
   }
 
   #open(): Promise<SmtpPool> {
@@ -166,7 +171,8 @@ async function createPool(settings: SmtpSettings): Promise<SmtpPool> {
     ignoreTLS: tls === 'off',
     opportunisticTLS: tls === 'opportunistic',
     tls: security,
-    ...(auth !== undefined && { auth: { ...auth } }),
+    // A server that takes no password is not the one that was meant.
+    ...(auth !== undefined && { auth: { ...auth }, forceAuth: tls === 'required' }),
     ...(name !== undefined && { name }),
     maxConnections: settings.connections ?? 5,
     maxMessages: settings.messagesPerConnection ?? 100,

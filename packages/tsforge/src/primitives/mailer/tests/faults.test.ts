@@ -71,10 +71,12 @@ describe('a mail of now', () => {
     expect(sentTo()).toEqual(['ada@example.com'])
   })
 
-  it('is not sent with a wrong password, a certificate of somebody else, or without TLS', async () => {
+  it('is not sent with a password that is wrong or that nobody asks for, a certificate of somebody else, or without TLS', async () => {
     const { host, port, ca } = server
     await using plain = await startSmtp({ tls: 'none' })
+    await using open = await startSmtp({ auth: false })
     const drivers = [
+      smtp({ host, port: open.port, ca: open.ca, auth }),
       smtp({ host, port, ca, auth: { user: 'forge', pass: 'wrong' } }),
       smtp({ host, port, auth }),
       smtp({ host: plain.host, port: plain.port, auth }),
@@ -87,7 +89,7 @@ describe('a mail of now', () => {
       expect(await each.deliver(mail, {}).then(() => 'sent', code)).toBe('mailer.misconfigured')
       await each.close()
     }
-    expect([...server.mails, ...plain.mails]).toEqual([])
+    expect([...server.mails, ...plain.mails, ...open.mails]).toEqual([])
   })
 })
 

@@ -7,12 +7,12 @@ import { defineTemplate, html, htmlToText, mjml, rawHtml, reactEmail } from '../
 import type { MjmlOutput } from '../index.ts'
 
 // Neither brings its types.
-const load = createRequire(import.meta.url)
+const require = createRequire(import.meta.url)
 type Element = { readonly type: unknown }
-const { createElement } = load('react') as {
+const { createElement } = require('react') as {
   createElement: (type: unknown, props: unknown, ...children: string[]) => Element
 }
-const mjml2html = load('mjml') as (source: string) => Promise<MjmlOutput>
+const mjml2html = require('mjml') as (source: string) => Promise<MjmlOutput>
 const code = (error: unknown): string | undefined => (error as { code?: string }).code
 
 describe('html', () => {
@@ -52,6 +52,10 @@ describe('html', () => {
   it('refuses places where escaping does not help', () => {
     expect(() => html`<a href=${'https://a.example'}>x</a>`).toThrow(/template/)
     expect(() => html`<p class=${'x onclick=alert(1)'}>x</p>`).toThrow(/template/)
+    expect(() => html`<img ${'src=x onerror=alert(1)'} />`).toThrow(/template/)
+    expect(() => html`<img alt="a > b" ${'onerror=alert(1)'} />`).toThrow(/template/)
+    expect(() => html`<${'script'}>x</p>`).toThrow(/template/)
+    expect(html`<p title="it is ${'>'}" ${false}>it's ${'1'} < ${'2'}</p>`.toString()).toContain("it's 1 < 2")
     expect(
       () =>
         html`<style>
