@@ -28,7 +28,7 @@ export function avatarRoutes(avatars: AvatarService): readonly Route[] {
       summary: 'A short-lived link to your picture',
       etag: false,
       data: AvatarData,
-      errors: ['avatar.not_found', 'uploads.not_found', 'uploads.not_ready', 'storage.unavailable'],
+      errors: ['avatar.not_found', 'uploads.not_ready', 'storage.unavailable'],
       handler: async (call) => avatarData(await avatars.link(personOf(call))),
     }),
     route({
@@ -38,7 +38,6 @@ export function avatarRoutes(avatars: AvatarService): readonly Route[] {
       id: 'deleteAvatar',
       summary: 'Remove your picture',
       data: null,
-      errors: ['uploads.not_found', 'storage.unavailable'],
       handler: async (call) => {
         await avatars.remove(personOf(call))
         return noContent()

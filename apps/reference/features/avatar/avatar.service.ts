@@ -1,5 +1,6 @@
 import type { Db } from 'tsforge/db'
 import type { Toolbox } from 'tsforge/plugin'
+import { uploadsErrors } from 'tsforge/uploads'
 import type { Uploads } from 'tsforge/uploads'
 import { avatarErrors } from './avatar.errors.ts'
 
@@ -38,25 +39,39 @@ export function createAvatarService({ db, uploads, clock }: Toolbox<unknown> & N
       const { kind, state, createdBy } = await uploads.get(uploadId)
       if (kind !== 'avatar' || state !== 'ready' || createdBy !== person.userId)
         throw avatarErrors.error('avatar.not_yours')
-      const old = await find(person)
-      await db.query(
-        `insert into avatars (tenant_id, user_id, upload_id, updated_at) values ($1, $2, $3, $4)
-         on conflict (tenant_id, user_id) do update set upload_id = excluded.upload_id, updated_at = excluded.updated_at`,
-        [person.tenantId, person.userId, uploadId, new Date(clock.now())],
-      )
-      if (old !== undefined && old !== uploadId) await uploads.remove(old)
+      const { tenantId, userId } = person
+      const old = await db.tx(async (tx) => {
+        // Of two choices at the same time the later one removes what the earlier one chose.
+        const { rows } = await tx.query<{ id: string }>(
+          'select upload_id as id from avatars where tenant_id = $1 and user_id = $2 for update',
+          [tenantId, userId],
+        )
+        await tx.query(
+          `insert into avatars (tenant_id, user_id, upload_id, updated_at) values ($1, $2, $3, $4)
+           on conflict (tenant_id, user_id) do update set upload_id = excluded.upload_id, updated_at = excluded.updated_at`,
+          [tenantId, userId, uploadId, new Date(clock.now())],
+        )
+        return rows[0]?.id
+      })
+      if (old !== undefined && old !== uploadId) await uploads.remove(old).catch(unlessGone)
       return uploads.link(uploadId)
     },
     async link(person) {
       const id = await find(person)
-      if (id === undefined) throw avatarErrors.error('avatar.not_found')
-      return uploads.link(id)
+      const link = id === undefined ? undefined : await uploads.link(id).catch(unlessGone)
+      if (link === undefined) throw avatarErrors.error('avatar.not_found')
+      return link
     },
     async remove(person) {
       const id = await find(person)
       if (id === undefined) return
       await db.query('delete from avatars where tenant_id = $1 and user_id = $2', [person.tenantId, person.userId])
-      await uploads.remove(id)
+      await uploads.remove(id).catch(unlessGone)
     },
   }
+}
+
+/** Its owner may have deleted the upload itself. */
+function unlessGone(error: unknown): undefined {
+  if (!uploadsErrors.is(error, 'uploads.not_found')) throw error
 }

@@ -41,6 +41,23 @@ describe('avatars', () => {
     expect((await ada.get('/api/v1/me/avatar')).status).toBe(404)
   })
 
+  it('are gone with their upload, and can be removed and replaced all the same', async () => {
+    const ada = await app.register()
+    const choose = async (): Promise<string> => {
+      const id = await upload(ada)
+      expect((await ada.put('/api/v1/me/avatar', { upload_id: id })).status).toBe(200)
+      return id
+    }
+    await ada.delete(`/api/v1/uploads/${await choose()}`)
+    expect(await ada.get('/api/v1/me/avatar')).toMatchObject({
+      status: 404,
+      body: { error: { code: 'avatar.not_found' } },
+    })
+    await ada.delete(`/api/v1/uploads/${await choose()}`)
+    expect((await ada.delete('/api/v1/me/avatar')).status).toBe(204)
+    await choose()
+  })
+
   it('are one’s own', async () => {
     const [ada, eve] = [await app.register(), await app.register()]
     const picture = await upload(ada)

@@ -3,7 +3,8 @@ import type { Feature } from 'tsforge'
 import { accountsPort } from 'tsforge/accounts'
 import type { Accounts } from 'tsforge/accounts'
 import type { Clock } from 'tsforge/clock'
-import { mailerPort } from 'tsforge/mailer'
+import type { Log } from 'tsforge/log'
+import { mailerErrors, mailerPort } from 'tsforge/mailer'
 import type { Mailer, MessageBody } from 'tsforge/mailer'
 import { newSignIn, passwordChanged, welcome } from './notice.templates.ts'
 
@@ -12,7 +13,7 @@ export function notices(): Feature {
   return defineFeature({
     name: 'notices',
     needs: { accounts: accountsPort, mailer: mailerPort },
-    setup: ({ accounts, mailer, clock }) => listenForNotices(accounts, mailer, clock),
+    setup: ({ accounts, mailer, clock, log }) => listenForNotices(accounts, mailer, clock, log),
     stop: (end) => end(),
   })
 }
@@ -20,7 +21,7 @@ export function notices(): Feature {
 type User = NonNullable<Awaited<ReturnType<Accounts['find']>>>
 
 /** Each mail commits with what it tells of, and goes out once. */
-function listenForNotices(accounts: Accounts, mailer: Mailer, clock: Clock): () => void {
+function listenForNotices(accounts: Accounts, mailer: Mailer, clock: Clock, log: Log): () => void {
   const write = async (
     userId: string,
     tx: Parameters<Mailer['sendLater']>[2] & {},
@@ -29,7 +30,12 @@ function listenForNotices(accounts: Accounts, mailer: Mailer, clock: Clock): () 
   ): Promise<void> => {
     const user = await accounts.find(userId, tx)
     if (user === undefined) return
-    await mailer.sendLater({ to: { name: user.name, address: user.email }, ...(await render(user)) }, { key }, tx)
+    const message = { to: { name: user.name, address: user.email }, ...(await render(user)) }
+    await mailer.sendLater(message, { key }, tx).catch((error: unknown) => {
+      // Not every address of an account can get mails; nobody is locked out for that.
+      if (!mailerErrors.is(error, 'mailer.message_invalid')) throw error
+      log.warn({ err: error, userId }, 'a notice cannot be sent')
+    })
   }
   const at = (): string => `${new Date(clock.now()).toISOString().slice(0, 16).replace('T', ' ')} UTC`
   return accounts.listen({

@@ -34,4 +34,19 @@ describe('notices', () => {
     app.mail.expectSent({ to: ada.email, subject: 'New sign-in to your account', text: /203\.0\.113\.7/, times: 1 })
     app.mail.expectNone({ subject: /Reset/ })
   })
+
+  it('keep nobody out whose address or name no mail can carry', async () => {
+    const password = 'correct horse battery staple 9'
+    const strange = [
+      { email: 'ädä@example.com', name: 'Ada' },
+      { email: 'bob@example.com', name: 'Bob\u{feff}by' },
+    ]
+    for (const { email, name } of strange)
+      expect([email, (await app.client.post('/api/v1/auth/register', { email, name, password })).status]).toEqual([
+        email,
+        201,
+      ])
+    await app.jobs.drain()
+    app.mail.expectNone({})
+  })
 })
