@@ -64,7 +64,7 @@ beforeAll(async () => {
   url = fresh.url
   db = createDb(database({ url, max: 3 }))
   jobs = createJobs(postgres({ db }))
-  remove = () => fresh[Symbol.asyncDispose]()
+  remove = async () => fresh[Symbol.asyncDispose]()
   root = mkdtempSync(join(tmpdir(), 'forge-e2e-jobs-'))
   symlinkSync(resolve(import.meta.dirname, '../../node_modules'), join(root, 'node_modules'))
   writeFileSync(join(root, 'forge.config.ts'), config)

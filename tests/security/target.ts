@@ -1,7 +1,8 @@
+import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import { createTestApp } from 'tsforge/testing'
 import type { CallOptions, Client, Reply, TestApp, TestUser } from 'tsforge/testing'
-import { jobsPort } from 'tsforge/jobs'
+import { defineSchedule, jobsPort, schedulesPort } from 'tsforge/jobs'
 import { newStandardSecret, standard } from 'tsforge/signatures'
 import { webhooksInPort } from 'tsforge/webhooks-in'
 import { purgeNotes } from '../../apps/reference/features/notes/note.jobs.ts'
@@ -96,12 +97,27 @@ export const team = (owner: Client): Promise<string> => made(owner, '/api/v1/ten
 export const note = (owner: Client): Promise<string> =>
   made(owner, '/api/v1/notes', { title: `Note ${++count}`, body: 'text' })
 let count = 0
+async function personalTenant(owner: TestUser): Promise<string> {
+  const { body } = await owner.get<{ items: readonly { id: string; kind: string }[] }>('/api/v1/tenants')
+  return body.data.items.find(({ kind }) => kind === 'personal')!.id
+}
+
 /** A job of the owner's own tenant that waits. */
 async function job(owner: TestUser, app: TestApp): Promise<string> {
-  const { body } = await owner.get<{ items: readonly { id: string; kind: string }[] }>('/api/v1/tenants')
-  const tenantId = body.data.items.find(({ kind }) => kind === 'personal')!.id
+  const tenantId = await personalTenant(owner)
   const { id } = await app.get(jobsPort).enqueue(purgeNotes, { keepDays: 1 }, { tenantId, delayMs: 3_600_000 })
   return String(id)
+}
+
+/** A schedule of the owner's own tenant. */
+async function schedule(owner: TestUser, app: TestApp): Promise<string> {
+  const tenantId = await personalTenant(owner)
+  const name = `purge.${randomUUID()}`
+  const options = { tenantId }
+  await app
+    .get(schedulesPort)
+    .create(defineSchedule({ name, job: purgeNotes, payload: { keepDays: 1 }, every: '24h', options }))
+  return name
 }
 
 /** A webhook for the owner's own tenant, signed. */
@@ -214,6 +230,8 @@ export const samples: Readonly<Record<string, Prepare>> = {
   getJobStats: () => ({ status: 200 }),
   previewJobRedrive: () => ({ status: 200 }),
   redriveJobs: () => ({ status: 200, body: { kind: 'notes.purge' } }),
+  listJobSchedules: () => ({ status: 200 }),
+  previewJobSchedule: async (owner, app) => ({ status: 200, params: { name: await schedule(owner, app) } }),
   getJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
   retryJob: async (owner, app) => ({ status: 204, params: { id: await job(owner, app) } }),
   cancelJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
