@@ -1,8 +1,7 @@
-import { randomUUID } from 'node:crypto'
 import { expect } from 'vitest'
 import { createTestApp } from 'tsforge/testing'
 import type { CallOptions, Client, Reply, TestApp, TestUser } from 'tsforge/testing'
-import { defineSchedule, jobsPort, schedulesPort } from 'tsforge/jobs'
+import { jobsPort } from 'tsforge/jobs'
 import { newStandardSecret, standard } from 'tsforge/signatures'
 import { webhooksInPort } from 'tsforge/webhooks-in'
 import { purgeNotes } from '../../apps/reference/features/notes/note.jobs.ts'
@@ -107,17 +106,6 @@ async function job(owner: TestUser, app: TestApp): Promise<string> {
   const tenantId = await personalTenant(owner)
   const { id } = await app.get(jobsPort).enqueue(purgeNotes, { keepDays: 1 }, { tenantId, delayMs: 3_600_000 })
   return String(id)
-}
-
-/** A schedule of the owner's own tenant. */
-async function schedule(owner: TestUser, app: TestApp): Promise<string> {
-  const tenantId = await personalTenant(owner)
-  const name = `purge.${randomUUID()}`
-  const options = { tenantId }
-  await app
-    .get(schedulesPort)
-    .create(defineSchedule({ name, job: purgeNotes, payload: { keepDays: 1 }, every: '24h', options }))
-  return name
 }
 
 /** A webhook for the owner's own tenant, signed. */
@@ -231,7 +219,6 @@ export const samples: Readonly<Record<string, Prepare>> = {
   previewJobRedrive: () => ({ status: 200 }),
   redriveJobs: () => ({ status: 200, body: { kind: 'notes.purge' } }),
   listJobSchedules: () => ({ status: 200 }),
-  previewJobSchedule: async (owner, app) => ({ status: 200, params: { name: await schedule(owner, app) } }),
   getJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),
   retryJob: async (owner, app) => ({ status: 204, params: { id: await job(owner, app) } }),
   cancelJob: async (owner, app) => ({ status: 200, params: { id: await job(owner, app) } }),

@@ -13,6 +13,7 @@ import { jobsErrors } from './errors.ts'
 import { jobFacts, queueFacts, scheduleFacts } from './facts.ts'
 import { jobsPort } from './jobs.ts'
 import type { Jobs } from './jobs.ts'
+import { previewRuns } from './scheduler/preview.ts'
 import { schedulesPort } from './scheduler/schedules.ts'
 import type { ScheduleRecord, Schedules } from './scheduler/schedules.ts'
 
@@ -104,6 +105,10 @@ const QueueData = Type.Object(
   },
   { $id: 'JobQueue' },
 )
+const PlannedRunData = Type.Object(
+  { at: Timestamp, local: Type.String({ description: 'The same moment on the wall clock of the zone.' }) },
+  { $id: 'PlannedRun' },
+)
 const ScheduleData = Type.Object(
   {
     name: Type.String(),
@@ -121,6 +126,7 @@ const ScheduleData = Type.Object(
     kind: Type.String(),
     queue: Type.String(),
     next_at: nullable(Timestamp),
+    next_runs: Type.Array(PlannedRunData, { description: 'Five at most; none unless it is active.' }),
     last_at: nullable(Timestamp),
     last_job: nullable(Type.Integer()),
     ticks: Type.Integer({ description: 'So far.' }),
@@ -128,11 +134,6 @@ const ScheduleData = Type.Object(
   },
   { $id: 'JobSchedule' },
 )
-const PlannedRunData = Type.Object(
-  { at: Timestamp, local: Type.String({ description: 'The same moment on the wall clock of the zone.' }) },
-  { $id: 'PlannedRun' },
-)
-
 const JobParams = Type.Object({ id: Type.Integer({ minimum: 1, maximum: Number.MAX_SAFE_INTEGER }) })
 const filters = {
   queue: Type.Optional(Name),
@@ -237,7 +238,7 @@ export function jobsRoutes({ jobs, schedules, cursors }: JobsRoom): readonly Rou
       method: 'GET',
       url: '/api/v1/jobs/schedules',
       id: 'listJobSchedules',
-      summary: 'Schedules of the tenant, by name',
+      summary: 'Schedules of the tenant and their next runs, by name',
       tags,
       access: 'jobs.read',
       query: Type.Object({ limit: pageQuery.limit, cursor: pageQuery.cursor }),
@@ -246,25 +247,6 @@ export function jobsRoutes({ jobs, schedules, cursors }: JobsRoom): readonly Rou
         const page = parsePage(query, schedulePaging, cursors)
         const after = page.position?.kind === 'after' ? { after: page.position.keys } : {}
         return pageOf(await schedules.list({ limit: page.limit, tenantId: tenantId!, ...after }), page, scheduleData)
-      },
-    }),
-    route({
-      method: 'GET',
-      url: '/api/v1/jobs/schedules/:name/preview',
-      id: 'previewJobSchedule',
-      summary: 'The next runs of a schedule, as if it were active',
-      tags,
-      access: 'jobs.read',
-      etag: false,
-      params: Type.Object({ name: Type.String({ minLength: 1, maxLength: 64 }) }),
-      query: Type.Object({ count: Type.Optional(Type.Integer({ minimum: 1, maximum: 100 })) }),
-      data: Type.Object({ runs: Type.Array(PlannedRunData) }),
-      errors: ['jobs.schedule_unknown'],
-      handler: async ({ tenantId, params: { name }, query: { count = 10 } }) => {
-        const found = await schedules.get(name)
-        if (found?.tenantId !== tenantId) throw jobsErrors.error('jobs.schedule_unknown', { meta: { name } })
-        const runs = await schedules.preview(name, { count })
-        return { runs: runs.map(({ at, local }) => ({ at, local })) }
       },
     }),
     route({
@@ -321,5 +303,11 @@ function jobData(job: JobRecord): Static<typeof JobData> {
 }
 
 function scheduleData(schedule: ScheduleRecord): Static<typeof ScheduleData> {
-  return { ...scheduleFacts(schedule), failing: schedule.error !== undefined }
+  const { timing, nextAt, error } = schedule
+  const runs = nextAt === undefined ? [] : previewRuns(timing, nextAt.getTime() - 1, 5)
+  return {
+    ...scheduleFacts(schedule),
+    next_runs: runs.map(({ at, local }) => ({ at, local })),
+    failing: error !== undefined,
+  }
 }

@@ -215,11 +215,12 @@ describe('the jobs of a tenant over HTTP', () => {
     })
     expect((body.data as { items: unknown[] }).items).toHaveLength(1)
     expect(text).not.toContain('secret-of-Grace')
-    const preview = `/api/v1/jobs/schedules/${name}/preview`
-    const { runs } = (await owner.get<{ runs: { local: string }[] }>(`${preview}?count=2`)).body.data
-    expect(runs.map(({ local }) => local.slice(10, 16))).toEqual(['T02:30', 'T02:30'])
-    for (const answer of [await bob.get(preview), await owner.get(`/api/v1/jobs/schedules/all.${ada.id}/preview`)])
-      expect(answer).toMatchObject({ status: 404, body: { error: { code: 'jobs.schedule_unknown' } } })
+    const { next_runs } = (body.data as { items: { next_runs: { local: string }[] }[] }).items[0]!
+    expect(next_runs.map(({ local }) => local.slice(10, 16))).toEqual(Array.from({ length: 5 }, () => 'T02:30'))
+    await schedules.pause(name)
+    expect((await owner.get('/api/v1/jobs/schedules')).body.data).toMatchObject({
+      items: [{ state: 'paused', next_at: null, next_runs: [] }],
+    })
     expect((await bob.get('/api/v1/jobs/schedules')).body.data).toMatchObject({ items: [] })
   })
 
