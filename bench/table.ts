@@ -66,7 +66,6 @@ const rivals: Readonly<Record<string, string>> = {
   poller: 'a poller of 100 rows a second, by hand',
   insert: 'the same with a plain `insert` in place of the event',
   budget: '20 ms',
-  promised: 'what is promised',
   first: 'the first round',
   million: 'of 1,000',
   dead_rows: 'jobs',

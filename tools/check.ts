@@ -1,12 +1,12 @@
 /**
- * `npm run check`: everything that can be said about the code without running it. Two checks at a time;
+ * `npm run check`: everything that can be said about the code without running it. As many checks at a time as processors;
  * `npm run check -- <name>` runs one (or all that begin so) and prints its whole report.
  */
 import { mkdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { examine } from './anatomy.ts'
-import { cacheFolder } from './build.ts'
 import { checks } from './checks.ts'
-import { root } from './workspace.ts'
+import { cacheFolder, root } from './workspace.ts'
 import type { Check } from './workspace.ts'
 
 interface Result {
@@ -38,7 +38,7 @@ async function main(wanted: string | undefined): Promise<void> {
   const worker = async (): Promise<void> => {
     for (let name = queue.shift(); name !== undefined; name = queue.shift()) results.push(await perform(name))
   }
-  await Promise.all([worker(), worker()])
+  await Promise.all(Array.from({ length: Math.max(2, availableParallelism()) }, worker))
   for (const { name, faults } of results) if (faults.length > 0) console.log(`\n--- ${name}\n${faults.join('\n')}`)
   console.log('')
   for (const { name, seconds, faults } of results) {

@@ -7,15 +7,19 @@ import { check as exportsCheck } from './exports.ts'
 import { check as layers } from './layers.ts'
 import { check as options } from './options-docs.ts'
 import { check as claims } from './readme-claims.ts'
+import { remembered } from './remembered.ts'
 import { root, run } from './workspace.ts'
 import type { Check } from './workspace.ts'
 
 const bin = (path: string): string => join(root, 'node_modules', path)
 
+/** Compiler and linter are written in Go: with more room its collector takes a fifth less of their time. */
+const roomy = { GOGC: '400', GOMEMLIMIT: '2GiB' }
+
 /** A command that is silent about nothing: its output is the fault. */
 function command(file: string, ...args: string[]): Check {
   return async (base) => {
-    const ran = await run('node', [bin(file), ...args], { cwd: base })
+    const ran = await run('node', [bin(file), ...args], { cwd: base, env: roomy })
     return ran.status === 0 ? [] : [ran.output.trim() || `exit status ${ran.status}`]
   }
 }
@@ -53,15 +57,30 @@ async function published(): Promise<string[]> {
   return judge((await stage('check')).tarball)
 }
 
-/** Every check of `npm run check`, by name; longest first, so that two at a time end together. */
+/** What the package is made of, and with. */
+function isOfPackage(file: string): boolean {
+  if (/^(?:package-lock\.json|tsconfig\.base\.json|LICENSE)$/.test(file)) return true
+  return /^(?:packages\/tsforge|tools)\//.test(file) && !file.includes('/tests/')
+}
+
+/** What the linter looks at, and what that means. */
+function isLinted(file: string): boolean {
+  return /\.(?:[cm]?[jt]sx?|json)$/.test(file)
+}
+
+/** Every check of `npm run check`, by name; longest first, so that they end together. */
 export const checks: Readonly<Record<string, Check>> = {
-  package: published,
-  lint: command('oxlint/bin/oxlint', '--type-aware', '--deny-warnings', '--format', 'unix'),
+  package: remembered('package', isOfPackage, published),
+  lint: remembered(
+    'lint',
+    isLinted,
+    command('oxlint/bin/oxlint', '--type-aware', '--deny-warnings', '--format', 'unix'),
+  ),
   'types:framework': types('packages/tsforge', 'framework'),
   'types:rest': types('.', 'rest'),
-  unused: command('knip/bin/knip.js', '--no-progress', '--no-config-hints'),
-  layers,
   docs,
+  layers,
+  unused: command('knip/bin/knip.js', '--no-progress', '--no-config-hints'),
   errors,
   options,
   format: command('oxfmt/bin/oxfmt', '--check'),

@@ -7,7 +7,7 @@
 import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
-import { filesIn, read, root, run, runAsTool } from './workspace.ts'
+import { cacheFolder, filesIn, read, root, run, runAsTool } from './workspace.ts'
 
 export interface Example {
   /** `docs/start.md:12`. */
@@ -73,7 +73,9 @@ async function typeFaults(base: string, examples: readonly Example[]): Promise<s
     include: ['*.ts'],
   }
   writeFileSync(join(folder, 'tsconfig.json'), JSON.stringify(config))
-  const ran = await run('node', [join(root, 'node_modules/ts7/bin/tsc'), '-p', folder], { cwd: folder })
+  const known = ['--incremental', '--tsBuildInfoFile', join(cacheFolder, 'docs.tsbuildinfo')]
+  const compiler = join(root, 'node_modules/ts7/bin/tsc')
+  const ran = await run('node', [compiler, '-p', folder, ...(base === root ? known : [])], { cwd: folder })
   const faults = ran.output.split('\n').filter((line) => line.includes('error TS'))
   const named = faults.map((line) => {
     const index = files.findIndex((file) => line.startsWith(file.slice(folder.length + 1)))

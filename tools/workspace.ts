@@ -5,6 +5,9 @@ import { join, relative, resolve, sep } from 'node:path'
 /** The repository's root folder. */
 export const root: string = resolve(import.meta.dirname, '..')
 
+/** Where tools keep what they may keep from run to run. */
+export const cacheFolder: string = join(root, 'node_modules/.cache/tsforge')
+
 const ignored = new Set(['node_modules', 'dist', '.git', '.forge', 'coverage'])
 
 /** All files below `folder`, as paths relative to it with `/`, sorted. Build output and dependencies are left out. */
