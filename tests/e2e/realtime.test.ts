@@ -115,7 +115,10 @@ describe('streams of two processes on one database', () => {
           async ([url, id]) => {
             const state = ((globalThis as unknown as { seen?: string[][] }).seen ??= [])
             const source = new EventSource(`${url}${id === '' ? '' : `&last_event_id=${id}`}`)
-            source.addEventListener('note.created', (event) => state.push([event.lastEventId, event.data as string]))
+            source.addEventListener('note.created', (event) => {
+              const { lastEventId, data } = event as unknown as Record<'lastEventId' | 'data', string>
+              state.push([lastEventId, data])
+            })
             await new Promise((opened) => source.addEventListener('open', opened, { once: true }))
           },
           [`http://127.0.0.1:${proxy.port}/api/v1/stream?topics=notes&ticket=${text}`, lastEventId] as const,

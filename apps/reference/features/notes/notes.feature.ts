@@ -31,7 +31,7 @@ export function notes(): Feature {
       return service
     },
     routes: noteRoutes,
-    jobs: noteJobs,
+    jobs: (service) => noteJobs(service),
     schedules: () => [purgeNightly],
     // A process that dies between its commit and `changed` leaves old counts behind.
     subscriptions: ({ changed }) => [subscribe({ name: 'notes.counts', to: 'note.*', handler: () => changed() })],

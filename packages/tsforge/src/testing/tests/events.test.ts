@@ -16,17 +16,18 @@ const emit = (app: TestApp, n: number): Promise<unknown> => app.get(eventsPort).
 describe('events of a test app', () => {
   it('are delivered when the test says so, with what their handlers emit and add', async () => {
     const seen: string[] = []
-    let app: TestApp
-    const forward = async ({ data }: { readonly data: { readonly n: number } }): Promise<void> => {
-      seen.push(`placed ${data.n}`)
-      await app.get(eventsPort).emit(app.db, shipped, data)
-    }
-    app = await open(
-      subscribe({ name: 'ship', to: placed, handler: forward }),
+    await using app: TestApp = await open(
+      subscribe({
+        name: 'ship',
+        to: placed,
+        handler: async ({ data }) => {
+          seen.push(`placed ${data.n}`)
+          await app.get(eventsPort).emit(app.db, shipped, data)
+        },
+      }),
       subscribe({ name: 'tell', to: shipped, handler: ({ data }) => void seen.push(`shipped ${data.n}`) }),
       toJob({ name: 'mail', to: shipped, job: receipt, payload: ({ data }) => data }),
     )
-    await using _ = app
     await emit(app, 1)
     expect(seen).toEqual([])
     await app.events.drain()
