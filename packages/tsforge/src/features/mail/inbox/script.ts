@@ -49,7 +49,7 @@ function drawList() {
         { href: '#' + mail.id, 'aria-current': mail.id === id && 'true' },
         el('span', { class: 'top' }, el('span', {}, mail.to.join(', ')), el('time', { datetime: mail.at }, when(mail.at))),
         el('strong', {}, mail.subject || '(no subject)'),
-        el('small', {}, (mail.attachments > 0 ? '\\u{1F4CE} ' : '') + mail.preview),
+        el('small', {}, (mail.attachments === 0 ? '' : mail.attachments + (mail.attachments === 1 ? ' file' : ' files') + ' \\u00b7 ') + mail.preview),
       ),
     ),
   )

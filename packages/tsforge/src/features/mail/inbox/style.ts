@@ -73,8 +73,8 @@ button:hover { border-color: var(--accent); color: var(--accent) }
   body.open #list, body.open .bar, body:not(.open) #mail { display: none }
   #back { display: block }
   .actions { float: none; margin: 0 0 .6rem; justify-content: space-between }
-  .tabs { padding: 0 .6rem }
-  .tabs button { padding: .5rem .5rem }
+  .tabs { padding: 0 .4rem; gap: 0 }
+  .tabs button { padding: .5rem .4rem }
   .tabs .width { display: none }
   .view th { white-space: normal; width: 32% }
   .view th, .view td { padding-inline: .8rem }
