@@ -1,10 +1,7 @@
-import { execFileSync, spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { mkdtempSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from './redis-server.ts'
+import { freePort, greeted, isInstalled, removeFolder, ServerProcess } from './server-process.ts'
 
 /** A nats-server with JetStream of a test's own, on a free port of loopback. */
 export interface NatsServer extends AsyncDisposable {
@@ -30,17 +27,8 @@ export interface NatsServerSettings {
  * Whether suites that need a server can run: `describe.runIf(hasNats)`. Debian has it: `apt-get install nats-server`.
  * Where FORGE_TEST_NO_SKIP is set one that is absent is an error, so that nothing skips itself unseen.
  */
-export const hasNats: boolean = isInstalled()
+export const hasNats: boolean = isInstalled('nats-server')
 if (!hasNats && process.env['FORGE_TEST_NO_SKIP'] === '1') throw new Error('no nats-server is installed')
-
-function isInstalled(): boolean {
-  try {
-    execFileSync('nats-server', ['--version'], { stdio: 'ignore' })
-    return true
-  } catch {
-    return false
-  }
-}
 
 /** Starts one, in about a tenth of a second. Its files go with it. */
 export async function startNats({ config = '', startMs = 20_000 }: NatsServerSettings = {}): Promise<NatsServer> {
@@ -52,52 +40,25 @@ export async function startNats({ config = '', startMs = 20_000 }: NatsServerSet
     file,
     `host: 127.0.0.1\nport: ${port}\njetstream { store_dir: "${dir}", max_mem: 64MB, max_file: 256MB }\n${config}\n`,
   )
-  let child: ChildProcess | undefined
-  let ended: Promise<void> = Promise.resolve()
+  let server: ServerProcess | undefined
   const start = async (): Promise<void> => {
-    const started = spawn('nats-server', ['--config', file], { stdio: 'ignore' })
-    child = started
-    ended = new Promise((done) => void started.once('exit', () => done()).once('error', () => done()))
-    await answering(port, startMs, () => started.exitCode !== null || started.signalCode !== null)
+    server = new ServerProcess('nats-server', ['--config', file])
+    // It greets who connects when JetStream is there.
+    const isUp = (): Promise<boolean> => greeted(port, (bytes) => bytes.toString().startsWith('INFO '))
+    await server.answering('nats-server', isUp, startMs)
   }
-  const kill = async (): Promise<void> => {
-    child?.kill('SIGKILL')
-    await ended
-  }
+  const kill = async (): Promise<void> => server?.end()
   await start()
   return {
     url: `nats://127.0.0.1:${port}`,
     port,
     start,
     kill,
-    pause: () => void child?.kill('SIGSTOP'),
-    resume: () => void child?.kill('SIGCONT'),
+    pause: () => server?.pause(),
+    resume: () => server?.resume(),
     async [Symbol.asyncDispose]() {
       await kill()
-      rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
+      removeFolder(dir)
     },
   }
-}
-
-/** Waits until it greets who connects: it does so when JetStream is there. */
-async function answering(port: number, startMs: number, dead: () => boolean): Promise<void> {
-  const until = Date.now() + startMs
-  for (;;) {
-    if (await greeted(port)) return
-    if (dead()) throw new Error('nats-server ended right after its start')
-    if (Date.now() > until) throw new Error('nats-server does not answer')
-    await new Promise((wait) => setTimeout(wait, 10))
-  }
-}
-
-function greeted(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect(port, '127.0.0.1')
-    socket.setTimeout(2000, () => socket.destroy())
-    socket.once('data', (bytes) => {
-      done(bytes.toString().startsWith('INFO '))
-      socket.destroy()
-    })
-    socket.on('error', () => done(false)).on('close', () => done(false))
-  })
 }

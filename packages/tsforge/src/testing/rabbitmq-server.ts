@@ -1,10 +1,7 @@
-import { spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { connect } from 'node:net'
+import { existsSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { freePort } from './redis-server.ts'
+import { freePort, greeted, removeFolder, ServerProcess } from './server-process.ts'
 
 /** A RabbitMQ of a test's own: its node, its epmd and its files, on free ports of loopback. */
 export interface RabbitmqServer extends AsyncDisposable {
@@ -42,19 +39,20 @@ export async function startRabbitmq(settings: RabbitmqServerSettings = {}): Prom
   const dir = mkdtempSync(join(tmpdir(), 'forge-rabbitmq-'))
   const env = environment(dir, port, dist, epmdPort, config)
   // Erlang's register of nodes would be started as a daemon that outlives the node.
-  const epmd = new Process('epmd', ['-address', '127.0.0.1', '-port', String(epmdPort)], env)
-  let node: Process | undefined
+  const epmd = new ServerProcess('epmd', ['-address', '127.0.0.1', '-port', String(epmdPort)], env)
+  let node: ServerProcess | undefined
   const start = async (): Promise<void> => {
-    const started = new Process(script, [], env)
-    node = started
-    await answering(port, startMs, () => {
-      if (started.ended) throw new Error(`rabbitmq-server ended right after its start\n${logOf(dir)}`)
+    node = new ServerProcess(script, [], env)
+    // It greets who begins to speak AMQP.
+    const isUp = (): Promise<boolean> => greeted(port, (bytes) => bytes[0] === 1, 'AMQP\0\0\u0009\u0001')
+    await node.answering('rabbitmq-server', isUp, startMs).catch((error: Error) => {
+      throw new Error(`${error.message}\n${logOf(dir)}`, { cause: error })
     })
   }
   const dispose = async (): Promise<void> => {
-    await node?.kill()
-    await epmd.kill()
-    rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
+    await node?.end()
+    await epmd.end()
+    removeFolder(dir)
   }
   try {
     await start()
@@ -66,7 +64,7 @@ export async function startRabbitmq(settings: RabbitmqServerSettings = {}): Prom
     url: `amqp://guest:guest@127.0.0.1:${port}`,
     port,
     start,
-    kill: async () => node?.kill(),
+    kill: async () => node?.end(),
     [Symbol.asyncDispose]: dispose,
   }
 }
@@ -106,54 +104,10 @@ function environment(dir: string, port: number, dist: number, epmdPort: number, 
   }
 }
 
-class Process {
-  readonly #child: ChildProcess
-  readonly #exit: Promise<void>
-  ended = false
-
-  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv) {
-    this.#child = spawn(command, args, { env, stdio: 'ignore' })
-    this.#exit = new Promise((done) => {
-      const end = (): void => {
-        this.ended = true
-        done()
-      }
-      this.#child.once('exit', end).once('error', end)
-    })
-  }
-
-  async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
-    await this.#exit
-  }
-}
-
 function logOf(dir: string): string {
   try {
     return readFileSync(join(dir, 'log', 'erl_crash.dump'), 'utf8').slice(0, 2000)
   } catch {
     return ''
   }
-}
-
-/** Waits until it greets who begins to speak AMQP. */
-async function answering(port: number, startMs: number, check: () => void): Promise<void> {
-  const until = Date.now() + startMs
-  while (!(await greeted(port))) {
-    check()
-    if (Date.now() > until) throw new Error('rabbitmq-server does not answer')
-    await new Promise((wait) => setTimeout(wait, 50))
-  }
-}
-
-function greeted(port: number): Promise<boolean> {
-  return new Promise((done) => {
-    const socket = connect(port, '127.0.0.1', () => socket.write('AMQP\0\0\u0009\u0001'))
-    socket.setTimeout(2000, () => socket.destroy())
-    socket.once('data', (bytes) => {
-      done(bytes[0] === 1)
-      socket.destroy()
-    })
-    socket.on('error', () => done(false)).on('close', () => done(false))
-  })
 }

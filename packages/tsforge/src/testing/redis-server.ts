@@ -1,9 +1,10 @@
-import { execFileSync, spawn } from 'node:child_process'
-import type { ChildProcess } from 'node:child_process'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { connect, createServer } from 'node:net'
+import { mkdtempSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { freePort, isInstalled, removeFolder, ServerProcess } from './server-process.ts'
+
+export { freePort } from './server-process.ts'
 
 /** A redis-server (or valkey-server) of a test's own, on a free port of loopback. */
 export interface RedisServer extends AsyncDisposable {
@@ -40,14 +41,7 @@ if (!hasRedis && process.env['FORGE_TEST_NO_SKIP'] === '1') throw new Error('no 
 
 function findBinary(): string | undefined {
   const named = process.env['FORGE_TEST_REDIS_SERVER']
-  return [...(named === undefined ? [] : [named]), 'redis-server', 'valkey-server'].find((name) => {
-    try {
-      execFileSync(name, ['--version'], { stdio: 'ignore' })
-      return true
-    } catch {
-      return false
-    }
-  })
+  return [...(named === undefined ? [] : [named]), 'redis-server', 'valkey-server'].find(isInstalled)
 }
 
 /** Starts a server without persistence. Fails when none is installed; suites ask `redisBinary` first. */
@@ -55,56 +49,33 @@ export async function startRedis({ args = [], port: wanted }: RedisServerSetting
   if (redisBinary === undefined) throw new Error('no redis-server is installed')
   const port = wanted ?? (await freePort())
   const dir = mkdtempSync(join(tmpdir(), 'forge-redis-'))
-  let child: ChildProcess | undefined
-  let ended: Promise<void> = Promise.resolve()
+  let server: ServerProcess | undefined
   const start = async (): Promise<void> => {
     const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no']
-    child = spawn(redisBinary!, [...fixed, ...args], { stdio: 'ignore' })
-    const started = child
-    ended = new Promise((done) => void started.once('exit', () => done()).once('error', () => done()))
-    await answering(port, () => started.exitCode !== null || started.signalCode !== null)
+    server = new ServerProcess(redisBinary!, [...fixed, ...args])
+    await server.answering('redis-server', () => isUp(port), 10_000)
   }
-  const end = async (signal: NodeJS.Signals): Promise<void> => {
-    child?.kill(signal)
-    // A stopped process takes no other signal.
-    child?.kill('SIGCONT')
-    await ended
-  }
+  const end = async (signal: NodeJS.Signals): Promise<void> => server?.end(signal)
   await start()
   return {
     url: `redis://127.0.0.1:${port}`,
     port,
     start,
     admin: (...command) => once(port, command),
-    pause: () => void child?.kill('SIGSTOP'),
-    resume: () => void child?.kill('SIGCONT'),
+    pause: () => server?.pause(),
+    resume: () => server?.resume(),
     kill: () => end('SIGKILL'),
     stop: () => end('SIGTERM'),
     async [Symbol.asyncDispose]() {
       await end('SIGKILL')
-      rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
+      removeFolder(dir)
     },
   }
 }
 
-export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  return port
-}
-
-async function answering(port: number, dead: () => boolean): Promise<void> {
-  const until = Date.now() + 10_000
-  for (;;) {
-    const answer = await once(port, ['PING']).catch(() => '')
-    // With a password it answers as well: that it wants one.
-    if (/^[+-](?:PONG|NOAUTH)/.test(answer)) return
-    if (dead()) throw new Error('redis-server ended right after its start')
-    if (Date.now() > until) throw new Error('redis-server does not answer')
-    await new Promise((wait) => setTimeout(wait, 10))
-  }
+/** With a password it answers as well: that it wants one. */
+async function isUp(port: number): Promise<boolean> {
+  return /^[+-](?:PONG|NOAUTH)/.test(await once(port, ['PING']).catch(() => ''))
 }
 
 /** The raw answer, as the protocol writes it. */

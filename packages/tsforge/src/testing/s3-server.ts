@@ -1,11 +1,11 @@
 import { execFile, execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { freePort } from './redis-server.ts'
+import { freePort, removeFolder } from './server-process.ts'
 
 /** An S3 of a test's own: Ceph's gateway over a store in memory, on loopback. */
 export interface S3Server extends AsyncDisposable {
@@ -56,7 +56,7 @@ export async function startS3(): Promise<S3Server> {
         await exited
       }),
     )
-    rmSync(dir, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
+    removeFolder(dir)
   }
   try {
     await prepare(dir, monitorPort, port)

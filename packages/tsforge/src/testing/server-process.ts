@@ -1,0 +1,85 @@
+import { execFileSync, spawn } from 'node:child_process'
+import type { ChildProcess } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { connect, createServer } from 'node:net'
+
+/** Whether the command is there and runs. */
+export function isInstalled(command: string): boolean {
+  try {
+    execFileSync(command, ['--version'], { stdio: 'ignore' })
+    return true
+  } catch {
+    return false
+  }
+}
+
+/** A port of loopback that nobody listens on, at this moment. */
+export async function freePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done))
+  const { port } = server.address() as { port: number }
+  await new Promise((done) => server.close(done))
+  return port
+}
+
+/** A server that a test has started: a child process that says nothing. */
+export class ServerProcess {
+  readonly #child: ChildProcess
+  readonly #exit: Promise<void>
+  ended = false
+
+  constructor(command: string, args: readonly string[], env: NodeJS.ProcessEnv = process.env) {
+    this.#child = spawn(command, args, { env, stdio: 'ignore' })
+    this.#exit = new Promise((done) => {
+      const end = (): void => {
+        this.ended = true
+        done()
+      }
+      this.#child.once('exit', end).once('error', end)
+    })
+  }
+
+  /** Stops answering, with every connection open. */
+  pause(): void {
+    this.#child.kill('SIGSTOP')
+  }
+
+  resume(): void {
+    this.#child.kill('SIGCONT')
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+    this.#child.kill(signal)
+    // A paused process takes no other signal.
+    this.#child.kill('SIGCONT')
+    await this.#exit
+  }
+
+  /** Waits until `answers`. Rejects when it has ended, or takes longer than `withinMs`. */
+  async answering(name: string, answers: () => Promise<boolean>, withinMs: number): Promise<void> {
+    const until = Date.now() + withinMs
+    while (!(await answers())) {
+      if (this.ended) throw new Error(`${name} ended right after its start`)
+      if (Date.now() > until) throw new Error(`${name} does not answer`)
+      await new Promise((wait) => setTimeout(wait, 10))
+    }
+  }
+}
+
+/** Whether what listens there greets who connects (and says `word`) as `is` wants it. */
+export function greeted(port: number, is: (bytes: Buffer) => boolean, word?: string): Promise<boolean> {
+  return new Promise((done) => {
+    const socket = connect(port, '127.0.0.1', () => word !== undefined && socket.write(word))
+    socket.setTimeout(2000, () => socket.destroy())
+    socket.once('data', (bytes) => {
+      done(is(bytes))
+      socket.destroy()
+    })
+    socket.on('error', () => done(false)).on('close', () => done(false))
+  })
+}
+
+/** With files that a process which has just ended may still be writing. */
+export function removeFolder(folder: string): void {
+  rmSync(folder, { recursive: true, force: true, maxRetries: 20, retryDelay: 20 })
+}
