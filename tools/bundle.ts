@@ -48,6 +48,13 @@ export async function bundle(src: string, files: readonly string[], dist: string
     sourcemap: true,
     entryFileNames: '[name].js',
     chunkFileNames: 'chunks/[name]-[hash].js',
+    codeSplitting: {
+      // Every app needs most of these: one file each, and not one for every set of doors that share something.
+      groups: [
+        { name: 'kernel', test: /\/src\/kernel\//, priority: 2 },
+        { name: 'db', test: /\/src\/primitives\/db\/(?!contract|drizzle|kysely|drivers|pg\/|tests)/, priority: 1 },
+      ],
+    },
   })
   await bundled.close()
   cpSync(join(root, 'node_modules/typebox/license'), join(dist, 'chunks/typebox.license'))

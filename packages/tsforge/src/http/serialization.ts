@@ -1,4 +1,5 @@
 import { createRequire } from 'node:module'
+import { interpret } from './interpret.ts'
 import { jsonSchemaOf, standalone } from './json-schema.ts'
 import type { Later } from './later.ts'
 import type { AnySchema } from './route.ts'
@@ -8,7 +9,7 @@ export type Serialize = (data: unknown) => string
 
 const require = createRequire(import.meta.url)
 
-/** Loaded with the first answer. CommonJS whose types hang on `module.exports`. */
+/** Loaded when it is first needed. CommonJS whose types hang on `module.exports`. */
 function build(schema: object, options: object): Serialize {
   return (require('fast-json-stringify') as (schema: object, options: object) => Serialize)(schema, options)
 }
@@ -20,6 +21,10 @@ function build(schema: object, options: object): Serialize {
 export function compileSerializer(schema: AnySchema, later: Later): Serialize {
   const json = standalone(jsonSchemaOf(schema, 'output'), { closed: false, oldTuples: true })
   // ajv inside it (for anyOf) would refuse keywords that it does not know.
-  const write = later.add(() => build(json, { ajv: { strict: false, allowUnionTypes: true } }))
-  return (data) => write()(data)
+  let compiled = false
+  const write = later.add(() => {
+    compiled = true
+    return build(json, { ajv: { strict: false, allowUnionTypes: true } })
+  })
+  return (data) => (compiled ? undefined : interpret(json, data)) ?? write()(data)
 }

@@ -41,18 +41,22 @@ export class KeyKeeper {
   }
 
   async start(): Promise<void> {
-    const { db, clock, log, options } = this.#parts
-    await this.#ensure()
+    const { clock, options } = this.#parts
+    // Together: to listen takes a connection of its own, which is the longer wait.
+    await Promise.all([this.#listen(), this.#ensure()])
+    if (!this.#stopped) this.#timer = clock.every(options.refreshMs, () => void this.#tick().catch(this.#complain))
+  }
+
+  async #listen(): Promise<void> {
+    const { db, log } = this.#parts
+    if (!db.capabilities.listen) return
     const reload = (): void => void this.reload().catch(this.#complain)
-    if (db.capabilities.listen) {
-      this.#unlisten = await db.listen(keysChannel, reload, reload).catch((error: unknown) => {
-        log.warn({ err: error }, 'signing keys are polled only: LISTEN failed')
-        return undefined
-      })
-    }
+    this.#unlisten = await db.listen(keysChannel, reload, reload).catch((error: unknown) => {
+      log.warn({ err: error }, 'signing keys are polled only: LISTEN failed')
+      return undefined
+    })
     // A stop that did not wait for us has found nothing to take back.
-    if (this.#stopped) return this.#unlisten?.()
-    this.#timer = clock.every(options.refreshMs, () => void this.#tick().catch(this.#complain))
+    if (this.#stopped) await this.#unlisten?.()
   }
 
   async stop(): Promise<void> {
