@@ -14,7 +14,6 @@ import type { Realtime, Topic } from '../index.ts'
 export const noteMade: EventType<{ n: number; text?: string }> = defineEvent<{ n: number; text?: string }>({
   type: 'note.made',
 })
-export const noteGone: EventType<{ n: number }> = defineEvent<{ n: number }>({ type: 'note.gone' })
 export const greeted: EventType<{ to: string; n: number }> = defineEvent<{ to: string; n: number }>({
   type: 'person.greeted',
   subject: ({ to }) => to,
