@@ -44,6 +44,7 @@ class Engine implements Dispatcher {
   #state: DispatcherStatus['state'] = 'new'
   #claiming: Promise<void> | undefined
   #claimAgain = false
+  #turn: Promise<void> = Promise.resolve()
   #declared = false
   #failing = false
   #renewedAt = 0
@@ -176,14 +177,9 @@ class Engine implements Dispatcher {
   }
 
   async #renew(): Promise<void> {
-    const { driver, clock, log } = this.#parts
-    const began = clock.monotonic()
+    const { clock, log } = this.#parts
     try {
-      const held = new Map((await driver.renew(this.#holder, this.#leaseMs)).map(({ name, fence }) => [name, fence]))
-      this.#renewedAt = began
-      this.#failing = false
-      for (const lane of [...this.#lanes.values()])
-        if (held.get(lane.lease.name) !== lane.lease.fence) await this.#lose(lane)
+      await this.#inTurn(() => this.#renewOnce())
     } catch (error) {
       this.#failing = true
       log.warn({ err: error }, 'subscriptions cannot be kept; trying again')
@@ -193,10 +189,31 @@ class Engine implements Dispatcher {
     await this.#claim()
   }
 
+  async #renewOnce(): Promise<void> {
+    const { driver, clock } = this.#parts
+    const began = clock.monotonic()
+    const held = await driver.renew(this.#holder, this.#leaseMs)
+    this.#renewedAt = began
+    this.#failing = false
+    const fences = new Map(held.map(({ name, fence }) => [name, fence]))
+    for (const lane of [...this.#lanes.values()])
+      if (fences.get(lane.lease.name) !== lane.lease.fence) await this.#lose(lane)
+    // What was claimed and never heard of would be kept for ever, and handled by nobody.
+    const forgotten = held.filter(({ name }) => !this.#lanes.has(name))
+    if (forgotten.length > 0 && this.#state === 'running') await driver.release(forgotten)
+  }
+
+  /** Renewing says what is ours, and claiming changes it: each sees what the other has done. */
+  #inTurn(work: () => Promise<void>): Promise<void> {
+    const done = this.#turn.then(work)
+    this.#turn = done.catch(() => {})
+    return done
+  }
+
   #claim(): Promise<void> {
     if (this.#claiming !== undefined) this.#claimAgain = true
     else
-      this.#claiming = this.#claimOnce().finally(() => {
+      this.#claiming = this.#inTurn(() => this.#claimOnce()).finally(() => {
         this.#claiming = undefined
         if (this.#claimAgain && this.#state === 'running') {
           this.#claimAgain = false
