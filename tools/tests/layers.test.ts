@@ -11,6 +11,7 @@ const planted: readonly (readonly [rule: string, file: string, text: string])[] 
   ['no-cycles', `${src}/kernel/cycle-a.ts`, imports('./cycle-b.ts')],
   ['kernel-alone', `${src}/kernel/wants-package.ts`, imports('typebox')],
   ['kernel-alone', `${src}/kernel/wants-http.ts`, imports('../http/wire.ts')],
+  ['no-http-namespace', `${src}/http/wants-server.ts`, imports('node:http')],
   ['http-below-modules', `${src}/http/wants-primitive.ts`, imports('../primitives/cache/index.ts')],
   ['http-below-modules', `${src}/http/wants-pg.ts`, imports('pg')],
   ['primitives-below-features', `${src}/primitives/cache/wants-feature.ts`, imports('../../features/shop/index.ts')],

@@ -34,10 +34,10 @@ export function tooLarge(limit: number): Error {
   return httpErrors.error('http.body_too_large', { meta: { limit } })
 }
 
-/** Who receives a body. `failed(undefined)` means that the caller has gone. */
+/** Who receives a body. Callers that go in the middle of it are told of by their connection. */
 export interface BodyReceiver {
   body(bytes: Buffer): void
-  failed(error: Error | undefined): void
+  failed(error: Error): void
 }
 
 const reader = Symbol('body reader')
@@ -61,7 +61,6 @@ export function readBody(req: IncomingMessage, limit: number, receiver: BodyRece
   ;(req as Read)[reader] = new Reader(receiver, limit)
   req.on('data', onData)
   req.on('end', onEnd)
-  req.on('close', onClose)
 }
 
 function onData(this: Read, chunk: Buffer): void {
@@ -82,11 +81,4 @@ function onEnd(this: Read): void {
   read.receiver.body(
     read.chunks === undefined ? (read.first ?? Buffer.alloc(0)) : Buffer.concat(read.chunks, read.size),
   )
-}
-
-function onClose(this: Read): void {
-  const read = this[reader]
-  if (read === undefined) return
-  this[reader] = undefined
-  read.receiver.failed(undefined)
 }

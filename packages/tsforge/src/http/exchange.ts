@@ -23,7 +23,7 @@ import type { Site } from './site.ts'
 import { parseTraceparent } from './trace.ts'
 import { RequestUnit } from './unit.ts'
 import type { RouteCall } from './unit.ts'
-import { endAfterThis, settle, track } from './sockets.ts'
+import { endAfterThis, expectReader, settle, track } from './sockets.ts'
 
 /** How much of an unread body is worth reading to keep the connection. */
 const worthReadingBytes = 64 * 1024
@@ -44,6 +44,7 @@ export class Exchange implements Expiring {
   readonly ip: string
   readonly wanted: Wanted
   readonly hasBody: boolean
+  receiving = false
   /** The whole body has been read. */
   bodyRead = false
   answered = false
@@ -339,6 +340,7 @@ export class Exchange implements Expiring {
     // Pure ASCII (as many bytes as characters) needs no transcoding on its way out.
     else if (typeof body === 'string' && bytes === body.length) res.end(body, 'latin1')
     else res.end(body)
+    if (!res.writableFinished) expectReader(req.socket, this.site.silenceMs)
     this.#account(status, isHead ? 0 : bytes, false)
   }
 
@@ -354,8 +356,9 @@ export class Exchange implements Expiring {
       this.answered = false
       this.#account(this.res.statusCode, 0, !this.res.writableFinished)
     }
-    if (this.res.closed || this.res.destroyed) finish()
-    else this.res.once('close', finish)
+    if (this.res.closed || this.res.destroyed) return finish()
+    if (!this.res.writableFinished) expectReader(this.req.socket, this.site.silenceMs)
+    this.res.once('close', finish)
   }
 
   #stopWaiting(): void {

@@ -7,7 +7,7 @@ import { renderFailure } from './failure.ts'
 import type { RouteMeter } from './meters.ts'
 import { newRequestId } from './request-id.ts'
 import type { Site } from './site.ts'
-import { endAfterThis, inFlight, isBeyondLast } from './sockets.ts'
+import { endAfterThis, expectReader, inFlight, isBeyondLast } from './sockets.ts'
 import { statusText } from './status-text.ts'
 
 const codes: Readonly<Record<string, HttpErrorCode>> = {
@@ -73,6 +73,7 @@ export function refuse(site: Site, meter: RouteMeter, socket: Socket, failure: E
   for (const [name, value] of Object.entries(headers ?? {})) lines.push(`${name}: ${value}`)
   const ip = clientAddress({ socket, headers: {} } as never, { hops: 0, blocks: undefined })
   endAfterThis(socket)
+  expectReader(socket, site.silenceMs)
   socket.end(`${lines.join('\r\n')}\r\n\r\n${body}`, () => socket.destroy())
   meter.record(status, 0)
   site.sink.write(

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { runWithContext } from '../kernel/context.ts'
+import { enterContext, runWithContext } from '../kernel/context.ts'
 import { checkBodyHeaders, readBody } from './body.ts'
 import type { CompiledRoute, TextInput } from './compiled-route.ts'
 import { httpErrors } from './errors.ts'
@@ -124,6 +124,7 @@ function receive(exchange: Exchange): void {
   checkBodyHeaders(req, route.bodyLimit)
   if (site.wantsContinue(req)) exchange.res.writeContinue()
   exchange.wait()
+  exchange.receiving = true
   readBody(req, route.bodyLimit, new Receiver(exchange))
 }
 
@@ -139,13 +140,13 @@ class Receiver {
     if (exchange.answered) return
     exchange.bodyRead = true
     if (exchange.route.around !== undefined) exchange.extend().bytes = bytes
-    // The parser's events come from outside of the request's context.
-    runWithContext(exchange.unit, parseAndInvoke, exchange, bytes)
+    // The end of a body comes as a tick of its own, from outside of the request's context.
+    enterContext(exchange.unit)
+    parseAndInvoke(exchange, bytes)
   }
 
-  failed(error: Error | undefined): void {
-    if (error === undefined) this.exchange.abandon()
-    else this.exchange.fail(error)
+  failed(error: Error): void {
+    this.exchange.fail(error)
   }
 }
 

@@ -29,7 +29,7 @@ import type { Route } from './route.ts'
 import { routerOptions } from './router-options.ts'
 import { apiPolicy, securityHeaders } from './security-headers.ts'
 import type { HttpSettings, Site } from './site.ts'
-import { inFlight } from './sockets.ts'
+import { abandonReceiving, inFlight } from './sockets.ts'
 import { Validators } from './validation.ts'
 
 /** A server with all its routes. */
@@ -58,14 +58,17 @@ export async function createHttp(settings: HttpSettings, routes: readonly Route[
     : routes
   checkRoutes(settings, all)
   let closing = false
-  const site = createSite(settings, () => closing)
-  const app = createFastify(site, all)
+  const site = createSite(settings, all, () => closing)
+  const app = createFastify(site)
   const { server } = app
   const sockets = new Set<Socket>()
   server.maxConnections = options.maxConnections
   server.on('connection', (socket) => {
     sockets.add(socket)
-    socket.once('close', () => sockets.delete(socket))
+    socket.once('close', () => {
+      sockets.delete(socket)
+      abandonReceiving(socket)
+    })
   })
   refuseProtocols(site, app)
 
@@ -161,17 +164,8 @@ function selector(name: string): (...given: unknown[]) => unknown {
   return (resolve(name) as () => (...given: unknown[]) => unknown)()
 }
 
-function createFastify(site: Site, routes: readonly Route[]): FastifyInstance {
+function createFastify(site: Site): FastifyInstance {
   const { options } = site
-  // Longer than anything legal takes: what moves no byte for so long is a caller who does not read.
-  const silenceMs =
-    2 *
-    Math.max(
-      options.receiveTimeoutMs,
-      options.keepAliveMs,
-      options.requestTimeoutMs,
-      ...routes.map((route) => route.limits?.timeoutMs ?? 0),
-    )
   const badTarget = compileMissing(site, '', () => undefined)
   const app = fastify({
     logger: false,
@@ -183,7 +177,6 @@ function createFastify(site: Site, routes: readonly Route[]): FastifyInstance {
     bodyLimit: options.bodyLimitBytes,
     requestTimeout: options.receiveTimeoutMs,
     schemaController: { compilersFactory: compilersOfFastify },
-    connectionTimeout: silenceMs,
     keepAliveTimeout: options.keepAliveMs,
     maxRequestsPerSocket: options.maxRequestsPerSocket,
     routerOptions,
@@ -242,7 +235,7 @@ function refuseProtocols(site: Site, app: FastifyInstance): void {
   })
 }
 
-function createSite(settings: HttpSettings, closing: () => boolean): Site {
+function createSite(settings: HttpSettings, routes: readonly Route[], closing: () => boolean): Site {
   const { options, app, clock } = settings
   const i18n = settings.i18n ?? createI18n()
   const { isDraining } = settings
@@ -272,6 +265,15 @@ function createSite(settings: HttpSettings, closing: () => boolean): Site {
       apiPolicy,
       options.hsts === 'on' || (options.hsts === 'auto' && app.environment === 'production'),
     ),
+    // Longer than anything legal takes.
+    silenceMs:
+      2 *
+      Math.max(
+        options.receiveTimeoutMs,
+        options.keepAliveMs,
+        options.requestTimeoutMs,
+        ...routes.map((route) => route.limits?.timeoutMs ?? 0),
+      ),
     live: new Set(),
     draining: () => closing() || (isDraining?.() ?? false),
     wantsContinue: (req) => continues.has(req),

@@ -86,6 +86,8 @@ export interface Site {
   readonly defaultLocale: string
   /** Security headers of the API. */
   readonly security: HeaderList
+  /** A caller who takes no byte of an answer for so long does not read. */
+  readonly silenceMs: number
   /** Answers that are under way until somebody ends them. */
   readonly live: Set<LiveSource>
   draining(): boolean

@@ -3,6 +3,8 @@ import type { Socket } from 'node:net'
 /** A request that has not been answered, as its connection sees it. */
 export interface Unanswered {
   readonly hasBody: boolean
+  /** We read the body, and not the handler. */
+  receiving: boolean
   bodyRead: boolean
   closing: boolean
   fail(error: Error): void
@@ -36,6 +38,11 @@ export function inFlight(socket: Socket): readonly Unanswered[] {
   return (socket as Tracked)[pending] ?? []
 }
 
+/** The connection is gone: what has not arrived never will. Handlers that are at work end their work. */
+export function abandonReceiving(socket: Socket): void {
+  for (const exchange of [...inFlight(socket)]) if (exchange.receiving && !exchange.bodyRead) exchange.abandon()
+}
+
 /** Notes that the answer which closes the connection is on its way. */
 export function endAfterThis(socket: Socket): void {
   ;(socket as Tracked)[last] = true
@@ -47,4 +54,13 @@ export function endAfterThis(socket: Socket): void {
  */
 export function isBeyondLast(socket: Socket): boolean {
   return (socket as Tracked)[last] === true
+}
+
+/**
+ * Cuts the connection when no byte moves on it for `ms`, until its next request. For answers that the kernel has not
+ * taken whole: a timer for each of the others would cost a fiftieth of the throughput.
+ */
+export function expectReader(socket: Socket, ms: number): void {
+  // A request of a test has no real one.
+  if ('setTimeout' in socket) socket.setTimeout(ms)
 }

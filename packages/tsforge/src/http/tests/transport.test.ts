@@ -1,6 +1,10 @@
+import { once } from 'node:events'
 import { connect } from 'node:net'
+import type { Socket } from 'node:net'
+import { Readable } from 'node:stream'
 import { afterEach, describe, expect, it } from 'vitest'
 import { reply, route } from '../index.ts'
+import type { Route } from '../index.ts'
 import { Type } from '../schema.ts'
 import { closeLabs, lab } from './fixture.ts'
 import type { Lab, LabSettings } from './fixture.ts'
@@ -229,16 +233,46 @@ describe('a handler', () => {
 })
 
 describe('slow callers', () => {
-  it('have limits for headers, requests and silence', async () => {
+  it('have limits for headers and requests', async () => {
     const { http } = await serve({
       options: { headersTimeoutMs: 10_000, receiveTimeoutMs: 30_000, keepAliveMs: 20_000, requestTimeoutMs: 30_000 },
     })
-    const { headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections, maxHeadersCount } =
-      http.fastify.server
-    expect([headersTimeout, requestTimeout, keepAliveTimeout, timeout, maxConnections]).toEqual([
-      10_000, 30_000, 20_000, 60_000, 10_000,
-    ])
+    const { headersTimeout, requestTimeout, keepAliveTimeout, maxConnections, maxHeadersCount } = http.fastify.server
+    expect([headersTimeout, requestTimeout, keepAliveTimeout, maxConnections]).toEqual([10_000, 30_000, 20_000, 10_000])
     expect(maxHeadersCount ?? 2000).toBeLessThanOrEqual(2000)
+  })
+
+  it('who do not read have a limit for silence until they have taken their answer', async () => {
+    // More than the kernel's buffers take.
+    const bulk = 'x'.repeat(40 * 1024 * 1024)
+    const bulky = (url: '/text' | '/stream', data: () => unknown): Route =>
+      route({
+        method: 'GET',
+        url,
+        id: url.slice(1),
+        summary: 'Bulk',
+        access: 'public',
+        plain: { contentType: 'text/plain' },
+        etag: false,
+        // So much at once looks like overload.
+        vital: true,
+        data: Type.String(),
+        handler: () => data() as string,
+      })
+    const { http } = await lab([bulky('/text', () => bulk), bulky('/stream', () => Readable.from([bulk])), ping], {
+      options: { receiveTimeoutMs: 30_000, keepAliveMs: 20_000, requestTimeoutMs: 30_000 },
+    })
+    const { port } = new URL(await http.listen({ host: '127.0.0.1', port: 0 }))
+    for (const url of ['/text', '/stream']) {
+      const arrived = once(http.fastify.server, 'connection') as Promise<[Socket]>
+      const caller = connect(Number(port), '127.0.0.1').pause()
+      caller.write(`GET ${url} HTTP/1.1\r\nHost: a\r\n\r\nGET /ping HTTP/1.1\r\nHost: a\r\n\r\n`)
+      const [socket] = await arrived
+      await expect.poll(() => [url, socket.timeout]).toEqual([url, 60_000])
+      caller.resume()
+      await expect.poll(() => [url, socket.timeout], { timeout: 5000 }).toEqual([url, 21_000])
+      caller.destroy()
+    }
   })
 })
 
