@@ -6,6 +6,7 @@ import { isName } from './define-job.ts'
 export interface ServedQueue {
   readonly name: string
   readonly weight: number
+  readonly concurrency?: number
 }
 
 export interface JobsOptions {
@@ -42,7 +43,7 @@ export const jobsOptions: OptionsSchema<JobsOptions> = {
   }),
   queues: field.optional(
     field.list<string>('FORGE_JOBS_QUEUES', {
-      doc: 'Queues that this process serves, each with its weight if not 1, e.g. `default,mail=3`. Default: `default` and those of all declared jobs',
+      doc: 'Queues that this process serves, each with its weight if not 1 and the most that run at once if not three quarters of all, e.g. `default,mail=3,webhooks=1/10`. Default: `default` and those of all declared jobs',
       item: (raw: string) => {
         parseQueue(raw)
         return raw
@@ -91,10 +92,10 @@ export const jobsOptions: OptionsSchema<JobsOptions> = {
   }),
 }
 
-/** `mail` or `mail=3`. Throws when it is neither. */
+/** `mail`, `mail=3` or `mail=3/10`. Throws when it is none of them. */
 export function parseQueue(text: string): ServedQueue {
-  const [name = '', weight = '1', ...rest] = text.split('=')
-  if (!isName(name) || rest.length > 0 || !/^[1-9]\d{0,5}$/.test(weight))
-    throw new Error(`must be names of queues with whole weights, e.g. "default,mail=3"`)
-  return { name, weight: Number(weight) }
+  const [, name = '', weight = '1', most] = /^([^=]+)(?:=([1-9]\d{0,5})(?:\/([1-9]\d{0,4}))?)?$/.exec(text) ?? []
+  if (!isName(name))
+    throw new Error(`must be names of queues with whole weights and numbers, e.g. "default,mail=3,webhooks=1/10"`)
+  return { name, weight: Number(weight), ...(most !== undefined && { concurrency: Number(most) }) }
 }

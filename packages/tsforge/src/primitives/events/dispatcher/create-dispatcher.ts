@@ -47,6 +47,7 @@ class Engine implements Dispatcher {
   #turn: Promise<void> = Promise.resolve()
   #declared = false
   #failing = false
+  #left = false
   #renewedAt = 0
   #unwatch: (() => void) | undefined
   #beat: Timer | undefined
@@ -151,6 +152,7 @@ class Engine implements Dispatcher {
 
   /** Lanes end and store what is done; then others may claim. */
   async #leave(): Promise<void> {
+    this.#left = true
     this.#beat?.cancel()
     const gauges = this.#gauges?.()
     const lanes = [...this.#lanes.values()]
@@ -172,7 +174,8 @@ class Engine implements Dispatcher {
   #plan(): void {
     const { clock } = this.#parts
     this.#beat = clock.after(this.#leaseMs / 3, () => {
-      void this.#renew().finally(() => this.#state === 'running' && this.#plan())
+      // Also while draining, which may last longer than a lease.
+      void this.#renew().finally(() => !this.#left && this.#plan())
     })
   }
 

@@ -236,6 +236,33 @@ describe('a handler', () => {
     hold.resolve()
   })
 
+  it('keeps its lease while it drains for longer than one', async () => {
+    await using store = lab()
+    const hold = Promise.withResolvers<void>()
+    const seen: [string, number][] = []
+    const slow = (who: string) =>
+      subscribe({
+        name: 's',
+        to: happened,
+        from,
+        handler: async ({ data }) => {
+          seen.push([who, data.n])
+          await hold.promise
+        },
+      })
+    const first = store.dispatch([slow('first')], { options: { leaseMs: 3000, graceMs: 60_000 } })
+    await store.emit([1, 'a'])
+    await store.settle()
+    const drained = first.drain()
+    store.dispatch([slow('second')], { options: { leaseMs: 3000 } })
+    await store.clock.advance(20_000)
+    expect(seen).toEqual([['first', 1]])
+    hold.resolve()
+    await drained
+    await store.clock.advance(5000)
+    expect(seen).toEqual([['first', 1]])
+  })
+
   it('is told of on a channel', async () => {
     await using store = lab()
     const told: unknown[] = []

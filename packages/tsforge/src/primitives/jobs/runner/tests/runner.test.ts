@@ -165,6 +165,34 @@ describe('a runner', () => {
     expect(ran).toHaveLength(800)
   })
 
+  it('leaves places to other queues when all jobs of one hang', async () => {
+    await using it = lab()
+    const hold = Promise.withResolvers<void>()
+    const ran: string[] = []
+    const runner = it.runner(
+      [
+        handle(work, async ({ job }) => {
+          ran.push(job.queue)
+          if (job.queue === 'slow') await hold.promise
+        }),
+      ],
+      { concurrency: 8, queues: [{ name: 'default' }, { name: 'slow' }] },
+    )
+    runner.start()
+    await it.jobs.enqueueMany(
+      work,
+      Array.from({ length: 50 }, (_, payload) => ({ payload })),
+      { queue: 'slow' },
+    )
+    await it.clock.advance(2000)
+    await it.jobs.enqueue(work, 1)
+    await it.clock.advance(2000)
+    expect(ran.filter((queue) => queue === 'slow')).toHaveLength(6)
+    expect(ran).toContain('default')
+    hold.resolve()
+    await runner.drain()
+  })
+
   it('holds a queue to its own concurrency', async () => {
     await using it = lab()
     let now = 0
