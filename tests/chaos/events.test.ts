@@ -18,7 +18,7 @@ import type { Fault, Ran } from './jobs-workers.ts'
 
 const kills = process.env['FORGE_TEST_LONG'] === undefined ? 6 : 50
 /** Long enough that a process which waits for a processor does not lose it. */
-const leaseMs = 2000
+const leaseMs = 5000
 const accounts = Array.from({ length: 20 }, (_, n) => `account ${n}`)
 
 const children = new Set<ChildProcess>()
