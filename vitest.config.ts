@@ -17,7 +17,8 @@ export default defineConfig({
       'bench/**/*.test.ts',
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],
-    pool: 'threads',
+    // Files of one process would share its thread pool, its signals and its fate.
+    pool: 'forks',
     // Tests wait for servers most of the time; vitest by itself would leave a processor free.
     maxWorkers: Math.max(2, availableParallelism()),
     // Ceilings for the worst machine; nothing waits for them.
