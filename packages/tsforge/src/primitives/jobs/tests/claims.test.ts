@@ -183,6 +183,10 @@ describe.runIf(!isPglite())('the work of a claim', () => {
       })
   }
 
+  /** The least of three: a plan is made again when autovacuum has been there, which reads the catalogue and ends of indexes. */
+  const settled = async (): Promise<number> =>
+    Math.min(await claim(db, 0, 0), await claim(db, 0, 0), await claim(db, 0, 0))
+
   const fill = (rows: number, runAt = 'clock_timestamp()'): Promise<unknown> =>
     db.query(
       `insert into forge_jobs (queue, lane, priority, run_at, max_attempts, kind, payload, created_at)
@@ -191,19 +195,17 @@ describe.runIf(!isPglite())('the work of a claim', () => {
 
   it('is the same before 1,000 and before 300,000 waiting rows, without statistics', async () => {
     await fill(1000)
-    await claim(db, 0, 0)
-    const few = await claim(db, 0, 0)
+    const few = await settled()
     await fill(300_000)
-    const many = await claim(db, 0, 0)
+    const many = await settled()
     expect(many).toBeLessThan(few * 2 + 50)
   }, 60_000)
 
   it('does not grow with jobs that are due tomorrow', async () => {
     await fill(100)
-    await claim(db, 0, 0)
-    const before = await claim(db, 0, 0)
+    const before = await settled()
     await fill(100_000, `now() + interval '1 day'`)
-    expect(await claim(db, 0, 0)).toBeLessThan(before * 2 + 50)
+    expect(await settled()).toBeLessThan(before * 2 + 50)
   }, 60_000)
 
   it('does not grow with dead rows under a held snapshot, from the mark on', async () => {
