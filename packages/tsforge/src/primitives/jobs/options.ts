@@ -43,7 +43,7 @@ export const jobsOptions: OptionsSchema<JobsOptions> = {
   }),
   queues: field.optional(
     field.list<string>('FORGE_JOBS_QUEUES', {
-      doc: 'Queues that this process serves, each with its weight if not 1 and the most that run at once if not three quarters of all, e.g. `default,mail=3,webhooks=1/10`. Default: `default` and those of all declared jobs',
+      doc: 'Queues that this process serves, each with its weight if not 1 and the most that run at once if not three quarters of all (`default`: all), e.g. `default,mail=3,webhooks=1/10`. Default: `default` and those of all declared jobs',
       item: (raw: string) => {
         parseQueue(raw)
         return raw

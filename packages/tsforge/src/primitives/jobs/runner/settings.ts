@@ -11,7 +11,7 @@ export interface RunnerQueue {
   readonly name: string
   /** Its part when several queues have work, in relation to the others. Default 1. */
   readonly weight?: number
-  /** Most jobs of it at once in this process. Default: three quarters of the runner's, or all where it serves one queue. */
+  /** Most jobs of it at once in this process. Default: the runner's; of others beside `default` three quarters of that. */
   readonly concurrency?: number
 }
 
@@ -54,8 +54,9 @@ export function resolve(options: RunnerOptions, handlers: readonly JobHandler[],
   const { prefetch = 2000, rescueBackoff = { baseMs: 1000, capMs: 300_000 } } = options
   const named = options.queues ?? queuesOf(handlers)
   // A queue whose jobs are slow, such as webhooks to a server that hangs, leaves places to the others.
-  const share = named.length === 1 ? concurrency : Math.ceil(concurrency * 0.75)
-  const queues = named.map(({ name, weight = 1, concurrency: most = share }) => ({
+  const share = (name: string): number =>
+    named.length === 1 || name === 'default' ? concurrency : Math.ceil(concurrency * 0.75)
+  const queues = named.map(({ name, weight = 1, concurrency: most = share(name) }) => ({
     name,
     weight,
     concurrency: Math.min(most, concurrency),
