@@ -244,6 +244,8 @@ export interface EventsDriver {
   settle(lease: Pick<Lease, 'name' | 'fence'>, report: Report): Promise<Settled>
   /** Keys for which something waits. */
   blocked(name: string): Promise<readonly string[]>
+  /** Positions behind `after` of events that wait: who reads the log from there meets them a second time. */
+  besides(name: string, after: Position): Promise<readonly Position[]>
   due(name: string, limit: number): Promise<Due>
   /**
    * Does the work and moves the cursor in one transaction. False when the lease is over; then the work is undone, or was

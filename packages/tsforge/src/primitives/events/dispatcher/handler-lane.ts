@@ -33,6 +33,8 @@ export class HandlerLane implements Lane {
   readonly #keys = new Map<string, Entry[]>()
   /** Keys of which one waits beside the log. */
   #blocked: Set<string> | undefined
+  /** Of those, what the log gives once more, since the last holder was killed before its place had passed them. */
+  #besides: Set<Position> = new Set()
   readonly #runs = new Map<Entry, Run>()
   /** Parked events that have a place here. */
   readonly #retrying = new Set<Position>()
@@ -112,10 +114,12 @@ export class HandlerLane implements Lane {
     this.#writer.end()
   }
 
-  /** Which keys wait has to be known before anything is handled. */
+  /** What waits has to be known before anything is handled. */
   async #open(): Promise<void> {
     try {
-      this.#blocked = new Set(await this.#parts.driver.blocked(this.lease.name))
+      const { driver } = this.#parts
+      this.#besides = new Set(await driver.besides(this.lease.name, this.lease.cursor))
+      this.#blocked = new Set(await driver.blocked(this.lease.name))
       this.#failing = false
       this.#turn()
     } catch (error) {
@@ -146,7 +150,11 @@ export class HandlerLane implements Lane {
       this.#failing = false
       if (this.#state === 'stopped') return
       if (!end) this.#more = true
-      for (const event of events) this.#admit(this.#order.add(event))
+      for (const event of events) {
+        const entry = this.#order.add(event)
+        if (this.#besides.delete(event.sequence)) this.#order.done(entry)
+        else this.#admit(entry)
+      }
       this.#order.passed(next)
       if (next > after) this.#writer.moved(false)
     } catch (error) {

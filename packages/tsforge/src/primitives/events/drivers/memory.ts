@@ -147,6 +147,10 @@ class MemoryEvents implements EventsDriver {
     return this.#subscriptions.get(name)?.keys() ?? []
   }
 
+  async besides(name: string, after: Position): Promise<readonly Position[]> {
+    return this.#subscriptions.get(name)?.behind(after) ?? []
+  }
+
   async due(name: string, limit: number): Promise<Due> {
     return this.#subscriptions.get(name)?.due(this.#clock.now(), limit) ?? { events: [], waiting: 0, nextMs: undefined }
   }

@@ -178,6 +178,15 @@ class PostgresEvents implements EventsDriver {
     return rows.map(({ key }) => key)
   }
 
+  async besides(name: string, after: Position): Promise<readonly Position[]> {
+    const { window, seq } = place(after)
+    const { rows } = await this.#db.query<Place>(
+      'select no::float8 as window, seq::float8 as seq from forge_events_parked where subscription = $1 and died_at is null and (no, seq) > ($2, $3)',
+      [name, window, seq],
+    )
+    return rows.map(positionOf)
+  }
+
   due(name: string, limit: number): Promise<Due> {
     return dueEvents(this.#db, name, limit)
   }

@@ -83,6 +83,13 @@ export class Shelf {
     return [...this.#parked.values()].sort((a, b) => (a.event.sequence < b.event.sequence ? -1 : 1))
   }
 
+  /** Positions behind `after` of what waits. */
+  behind(after: Position): readonly Position[] {
+    return this.all().flatMap(({ state, event }) =>
+      state !== 'dead' && event.sequence > after ? [event.sequence] : [],
+    )
+  }
+
   records(): readonly ParkedRecord[] {
     return this.all().map((each) => each.record())
   }
