@@ -17,8 +17,7 @@ export default defineConfig({
       'bench/**/*.test.ts',
     ],
     exclude: ['**/node_modules/**', '**/dist/**'],
-    // Files of one process would share its thread pool, its signals and its fate.
-    pool: 'forks',
+    pool: 'threads',
     // Tests wait for servers most of the time; vitest by itself would leave a processor free.
     maxWorkers: Math.max(2, availableParallelism()),
     // Ceilings for the worst machine; nothing waits for them.
