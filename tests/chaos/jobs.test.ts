@@ -188,7 +188,8 @@ describe('jobs that are added in transactions while everything fails', () => {
     await using database = await anyDatabase()
     await using db = witness(database.url)
     const jobs = await prepare(db)
-    await Promise.all(['first', 'second', 'third'].map((name) => start(database.url, name)))
+    // A machine that stands still for longer than the lease would be a fault.
+    await Promise.all(['first', 'second', 'third'].map((name) => start(database.url, name, { leaseMs: 30_000 })))
     await jobs.enqueueMany(
       effect,
       Array.from({ length: 3000 }, (_, n) => ({ payload: { n, tookMs: n % 5 } })),

@@ -25,8 +25,8 @@ const outageMs = { base: 250, cap: 5000 }
 
 /**
  * Ticks when the time has come. Every process can; a lock of each tick's transaction lets one at a time, and whoever
- * finds it taken follows: it comes two seconds after each tick, to see whether there is anything left to do. So one process
- * leads, none holds a connection or a session to do so, and a leader's death needs no discovery.
+ * finds it taken, or its tick done, follows: it comes two seconds after each tick, to see whether there is anything left
+ * to do. So one process leads, none holds a connection or a session to do so, and a leader's death needs no discovery.
  */
 export class Leader {
   leading = true
@@ -36,6 +36,8 @@ export class Leader {
   #loop: Promise<void> | undefined
   #stopping = false
   #failures = 0
+  /** When something will be due that this process has not added yet, by the time of the store. */
+  #awaitedMs: number | undefined
   #wake: () => void = () => {}
   /** Somebody has told of a change since the last look. */
   #told = false
@@ -93,11 +95,17 @@ export class Leader {
   async #look(): Promise<number> {
     const { store, pollMs } = this.#settings
     const { nowMs, wakeMs } = await store.look()
-    const dueMs = wakeMs === undefined ? pollMs : wakeMs + (this.leading ? 0 : followMs) - nowMs
+    const soonMs = wakeMs === undefined ? pollMs : wakeMs - nowMs
+    // What was awaited is done: somebody else was there before.
+    if (soonMs > 0 && this.#awaitedMs !== undefined && nowMs >= this.#awaitedMs) this.#lead(false)
+    this.#awaitedMs = wakeMs
+    const dueMs = soonMs + (this.leading ? 0 : followMs)
     if (dueMs > 0) return Math.min(pollMs, Math.ceil(dueMs))
     const { busy, fired, more, plans } = await this.fire()
     if (busy) return followMs
-    return fired > 0 || more || plans > 0 ? 0 : heldMs
+    if (fired === 0 && !more && plans === 0) return heldMs
+    this.#awaitedMs = undefined
+    return 0
   }
 
   /** Adds what is due. */

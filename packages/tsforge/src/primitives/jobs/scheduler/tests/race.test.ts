@@ -223,4 +223,22 @@ describe('a scheduler that runs by itself', () => {
     expect(await lab.ticks('m')).toHaveLength(121)
     expect(lab.clock.pending).toBe(0)
   })
+
+  it('leads alone, also when nobody has ever met another one at the lock', async () => {
+    await using lab = await memoryLab('2026-03-29T00:00:00.500Z')
+    const processes = [lab.scheduler(), lab.scheduler(), lab.scheduler()]
+    await processes[0]!.declare([defineSchedule({ name: 'a', job, payload: { n: 1 }, every: '1s' })])
+    for (const each of processes) await each.start()
+    await lab.clock.advance(1700)
+    const leaders = (): Scheduler[] => processes.filter(({ leading }) => leading)
+    expect(leaders()).toHaveLength(1)
+    const [first] = leaders()
+    await lab.clock.advance(20_000)
+    expect(leaders()).toEqual([first])
+    await first!.stop()
+    await lab.clock.advance(5000)
+    expect(leaders().filter((each) => each !== first)).toHaveLength(1)
+    expect(await lab.ticks('a')).toEqual(rhythm('2026-03-29T00:00:01Z', '2026-03-29T00:00:28Z', 1000))
+    for (const each of processes) await each.stop()
+  })
 })
