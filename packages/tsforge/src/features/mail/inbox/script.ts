@@ -55,9 +55,13 @@ function drawList() {
   )
 }
 
+let asked = 0
 async function refresh() {
+  const turn = ++asked
   try {
     const { items: found } = await data('/messages?q=' + encodeURIComponent(search.value.trim()))
+    // Answers may overtake each other: an older list would bring back what was deleted.
+    if (turn !== asked) return
     const key = JSON.stringify(found.map(({ id }) => id)) + search.value
     items = found
     state.textContent = ''
