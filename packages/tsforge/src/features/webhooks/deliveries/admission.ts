@@ -1,7 +1,7 @@
 import type { Queryable } from '../../../primitives/db/index.ts'
 import type { WebhooksOptions } from '../options.ts'
 import * as repository from './repository.ts'
-import type { Work } from './repository.ts'
+import type { Called, Work } from './repository.ts'
 
 /** Failures in a row after which an endpoint rests; then one tries before the others come. */
 export const restAfter = 5
@@ -14,7 +14,7 @@ export type Admission =
       readonly as: 'over'
       readonly state: 'failed' | 'cancelled'
       readonly work: Work
-      readonly called: readonly number[]
+      readonly called: readonly Called[]
     }
   | { readonly as: 'nothing' }
 

@@ -1,7 +1,8 @@
 import type { Queryable } from '../../../primitives/db/index.ts'
-import type { Jobs } from '../../../primitives/jobs/index.ts'
+import type { Added, Jobs } from '../../../primitives/jobs/index.ts'
 import type { Delivery, Replay } from './delivery.ts'
 import { deliverWebhook } from './job.ts'
+import type { Called } from './repository.ts'
 
 /** Deliveries of one transaction. */
 export const replayBatch = 500
@@ -14,15 +15,34 @@ interface Chosen {
 
 const chosen = 'd.id, d.tenant_id as "tenantId", d.endpoint_id as "endpointId"'
 
-/** Makes deliveries new and gives them a job each. Whatever job of theirs is still around finds that it is theirs no more. */
-export async function begin(tx: Queryable, jobs: Jobs, deliveries: readonly Chosen[]): Promise<void> {
-  if (deliveries.length === 0) return
-  const added = await jobs.enqueueMany(
+/** Gives each a job. */
+function give(tx: Queryable, jobs: Jobs, deliveries: readonly Chosen[]): Promise<readonly Added[]> {
+  return jobs.enqueueMany(
     deliverWebhook,
     deliveries.map(({ id, tenantId, endpointId }) => ({ payload: { delivery: id }, tenantId, key: endpointId })),
     {},
     tx,
   )
+}
+
+/**
+ * Calls those that did not hear it, since the job that they wait in is only on its way to sleep: with a second one. The first
+ * to come takes the delivery, and the other finds that it is not its own, or over.
+ */
+export async function callAnew(tx: Queryable, jobs: Jobs, called: readonly Called[], now: Date): Promise<void> {
+  const { rows } = await tx.query<Chosen>(
+    `update forge_webhooks_deliveries d set job_id = null from unnest($1::uuid[], $2::bigint[]) as u (id, job_id)
+     where d.id = u.id and d.job_id = u.job_id and d.state = 'pending' and not d.waiting and (d.leased_until is null or d.leased_until <= $3)
+     returning ${chosen}`,
+    [called.map(({ id }) => id), called.map(({ jobId }) => jobId), now],
+  )
+  if (rows.length > 0) await give(tx, jobs, rows)
+}
+
+/** Makes deliveries new and gives them a job each. Whatever job of theirs is still around finds that it is theirs no more. */
+export async function begin(tx: Queryable, jobs: Jobs, deliveries: readonly Chosen[]): Promise<void> {
+  if (deliveries.length === 0) return
+  const added = await give(tx, jobs, deliveries)
   await tx.query(
     `update forge_webhooks_deliveries d set state = 'pending', tries = 0, next_at = null, slot_at = null, leased_until = null, waiting = false,
        settled_at = null, last_error = null, job_id = u.job_id

@@ -9,7 +9,7 @@ import { restAfter } from './admission.ts'
 import type { Outcome } from './delivery.ts'
 import { urlOf } from './redact.ts'
 import * as repository from './repository.ts'
-import type { Flow, Work } from './repository.ts'
+import type { Called, Flow, Work } from './repository.ts'
 import { waitAfter } from './schedule.ts'
 
 /** The first rest, and the longest: it doubles while nothing but failures come. */
@@ -28,8 +28,8 @@ export interface ConcludeParts {
 export interface Ended {
   readonly state: 'pending' | 'succeeded' | 'failed' | 'cancelled'
   readonly delayMs?: number
-  /** Jobs of deliveries that have a place now. */
-  readonly called: readonly number[]
+  /** They have a place now. */
+  readonly called: readonly Called[]
 }
 
 /** Writes down how an attempt went and what follows from it, for the delivery and for its endpoint. */
@@ -63,7 +63,7 @@ export async function conclude(
   }
   const places = work.ordered ? 1 : (work.concurrency ?? options.concurrency)
   // After a rest all places are free again.
-  const call = (): Promise<readonly number[]> =>
+  const call = (): Promise<readonly Called[]> =>
     repository.callWaiting(tx, work.endpointId, ok && work.failures >= restAfter ? places : 1)
   if (ok) {
     await repository.settle(tx, id, 'succeeded', at, last)

@@ -11,11 +11,12 @@ import { attemptFinished, deliverySettled } from '../events.ts'
 import type { WebhooksMeters } from '../meters.ts'
 import type { WebhooksOptions } from '../options.ts'
 import { admit } from './admission.ts'
+import { callAnew } from './again.ts'
 import type { Attempt, Outcome } from './delivery.ts'
 import type { DeliverPayload } from './job.ts'
 import { bodyOf, requestHeadersOf, responseHeadersOf, urlOf } from './redact.ts'
 import * as repository from './repository.ts'
-import type { Work } from './repository.ts'
+import type { Called, Work } from './repository.ts'
 import { retryAfter } from './schedule.ts'
 import { conclude } from './conclude.ts'
 
@@ -41,9 +42,12 @@ export function deliverer(parts: DeliverParts): (call: JobCall<DeliverPayload>) 
   const { db, clock, jobs, meters, options } = parts
   const leaseMs = options.timeoutMs + marginMs
 
-  /** Their own polls find what a lost call would have told them. */
-  const wake = async (called: readonly number[]): Promise<void> => {
-    if (called.length > 0) await jobs.driver.retry(called)
+  /** Their own polls find what a call that fails would have told them. */
+  const wake = async (called: readonly Called[]): Promise<void> => {
+    if (called.length === 0) return
+    const heard = new Set(await jobs.driver.retry(called.map(({ jobId }) => jobId)))
+    const missed = called.filter(({ jobId }) => !heard.has(jobId))
+    if (missed.length > 0) await db.tx((tx) => callAnew(tx, jobs, missed, new Date(clock.now())))
   }
 
   return async ({ payload, job, signal, log }) => {

@@ -91,15 +91,21 @@ export async function countPending(tx: Queryable, endpointId: string): Promise<n
   return rows[0]!.count
 }
 
-/** Takes those that have waited longest off the list and gives their jobs. */
-export async function callWaiting(tx: Queryable, endpointId: string, count: number): Promise<readonly number[]> {
-  const { rows } = await tx.query<{ jobId: number | null }>(
+/** A delivery whose turn has come, and the job that it waited in. */
+export interface Called {
+  readonly id: string
+  readonly jobId: number
+}
+
+/** Takes those that have waited longest off the list. */
+export async function callWaiting(tx: Queryable, endpointId: string, count: number): Promise<readonly Called[]> {
+  const { rows } = await tx.query<{ id: string; jobId: number | null }>(
     `update forge_webhooks_deliveries set waiting = false where id in (
        select id from forge_webhooks_deliveries where endpoint_id = $1 and state = 'pending' and waiting order by seq limit $2)
-     returning job_id::float8 as "jobId"`,
+     returning id, job_id::float8 as "jobId"`,
     [endpointId, count],
   )
-  return rows.flatMap(({ jobId }) => (jobId === null ? [] : [jobId]))
+  return rows.flatMap(({ id, jobId }) => (jobId === null ? [] : [{ id, jobId }]))
 }
 
 export async function wait(

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { jobsPort } from '../../../primitives/jobs/index.ts'
 import type { TestApp } from '../../../testing/app.ts'
 import { webhooksPort } from '../index.ts'
 import { anew, customer, deliveries, endpoint, says, ownerOf, tenantOf, webhookApp } from './setup.ts'
@@ -44,12 +45,39 @@ describe('an endpoint', () => {
       response.writeHead(204).end()
     }
     for (let n = 0; n < 20; n++) await send(`o${n}`)
-    // Waiting ones are called; the clock stands still but for those that missed a call.
-    for (let round = 0; round < 20 && shop.received.length < 20; round++) await later(2000)
+    // The clock stands still: waiting ones are called.
+    await app.jobs.drain()
     expect(most).toBeLessThanOrEqual(3)
     expect(new Set(arrived()).size).toBe(20)
     expect(shop.received).toHaveLength(20)
     expect((await deliveries(ada, id, '?limit=50')).every(({ attempts }) => attempts === 1)).toBe(true)
+  })
+
+  it('gets what waits for a place as soon as there is one, also when its job is only on its way to sleep', async () => {
+    await endpoint(ada, shop, { concurrency: 1 })
+    const { driver } = app.get(jobsPort)
+    const { step, retry } = driver
+    const waits = Promise.withResolvers<void>()
+    const called = Promise.withResolvers<void>()
+    vi.spyOn(driver, 'step').mockImplementation(async (request) => {
+      if (request.finished.some(({ as }) => as === 'snoozed')) {
+        waits.resolve()
+        await called.promise
+      }
+      return step.call(driver, request)
+    })
+    vi.spyOn(driver, 'retry').mockImplementation((ids) => retry.call(driver, ids).finally(called.resolve))
+    shop.answer = async (_, response) => {
+      await waits.promise
+      response.writeHead(204).end()
+    }
+    await send('o1')
+    await send('o2')
+    await app.jobs.drain().finally(() => vi.restoreAllMocks())
+    expect(arrived().toSorted()).toEqual(['o1', 'o2'])
+    // The job that slept finds nothing to do.
+    await later(60_000)
+    expect(shop.received).toHaveLength(2)
   })
 
   it('gets no more per second than its rate, and waiting counts as no attempt', async () => {
