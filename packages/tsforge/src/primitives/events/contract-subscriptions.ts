@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { leaseMs, numbered, numberOf, parkOf } from './contract-exam.ts'
 import type { Exam } from './contract-exam.ts'
-import type { Lease, Report } from './driver.ts'
+import type { Lease, Position, Report } from './driver.ts'
 
 const cold: Omit<Report, 'cursor'> = { park: [], retried: [] }
 
@@ -121,6 +121,34 @@ export function subscriptionQuestions(exam: Exam): void {
       const both = { cursor, park: [parkOf(two!, { attempt: 0 })], retried: [done] }
       expect(await exam.driver.settle(lease, both)).toEqual({ held: true, freed: [] })
       expect((await exam.driver.due('s', 10)).events).toEqual([{ event: two, attempt: 0 }])
+    })
+
+    it('tells who comes after a killed one what the log gives once more, of all that waits', async () => {
+      await exam.emit(...Array.from({ length: 6 }, (_, n) => numbered(n, n < 4 ? {} : { key: 'a' })))
+      const [one, two, three, four, five, six] = await exam.all()
+      const lease = await claim('s')
+      const other = await claim('other')
+      const park = [
+        parkOf(one!),
+        parkOf(three!),
+        parkOf(four!, { dead: true }),
+        parkOf(five!),
+        parkOf(six!, { attempt: 0 }),
+      ]
+      await exam.driver.settle(lease, { cursor: two!.sequence, park, retried: [] })
+      await exam.driver.settle(other, { cursor: other.cursor, park: [parkOf(two!)], retried: [] })
+      const behind = async (name: string, { cursor }: Lease): Promise<readonly Position[]> =>
+        (await exam.driver.besides(name, cursor)).toSorted()
+      await exam.lab.pass(leaseMs + 1)
+      const [heir] = await exam.driver.claim(['s'], 'heir', leaseMs)
+      expect(heir!.cursor).toBe(two!.sequence)
+      expect(await behind('s', heir!)).toEqual([three!.sequence, five!.sequence, six!.sequence])
+      expect(await behind('s', lease)).toEqual([one, three, five, six].map((event) => event!.sequence))
+      expect(await behind('other', other)).toEqual([two!.sequence])
+      const retried = [{ position: three!.sequence, as: 'done' as const, delayMs: 0 }]
+      await exam.driver.settle(heir!, { cursor: five!.sequence, park: [], retried })
+      expect(await behind('s', { ...heir!, cursor: five!.sequence })).toEqual([six!.sequence])
+      expect(await behind('s', heir!)).toEqual([five!.sequence, six!.sequence])
     })
 
     it('delivers dead events again, one or many, at a rate, or forgets them', async () => {

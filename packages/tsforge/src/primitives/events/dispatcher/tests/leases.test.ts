@@ -62,3 +62,33 @@ it('a subscription whose claim was never heard of is not kept from everybody', a
   for (let beat = 0; beat < 3; beat++) await store.clock.advance(leaseMs / 3)
   expect(seen).toEqual([1])
 })
+
+it('what waits beside the log is handled once, also when its holder was killed before its place had passed it', async () => {
+  await using store = lab()
+  await store.emit(1, 2, [3, 'a'], [4, 'a'], 5, [6, 'a'])
+  await store.driver.declare([{ name: 's', from: 'start' }])
+  const [killed] = await store.driver.claim(['s'], 'killed process', leaseMs)
+  const { cursor } = killed!
+  const { events } = await store.driver.read({ after: cursor, limit: 10 })
+  const [, two, three, four, five] = events
+  // It was at 1 when it was killed.
+  const park = [
+    { event: two!, attempt: 1, delayMs: 0, dead: false },
+    { event: three!, attempt: 1, delayMs: 3 * leaseMs, dead: false },
+    { event: four!, attempt: 0, delayMs: 0, dead: false },
+    { event: five!, attempt: 1, delayMs: 3 * leaseMs, dead: false },
+  ]
+  await store.driver.settle(killed!, { cursor, park, retried: [] })
+  const seen: string[] = []
+  const handler = (
+    { data }: { readonly data: { readonly n: number } },
+    { attempt }: { readonly attempt: number },
+  ): void => void seen.push(`${data.n}.${attempt}`)
+  store.dispatch([subscribe({ name: 's', to: happened, handler })], { options: { leaseMs } })
+  for (let beat = 0; beat < 6; beat++) await store.clock.advance(leaseMs / 3)
+  expect(seen.toSorted()).toEqual(['1.1', '2.2'])
+  for (let beat = 0; beat < 9; beat++) await store.clock.advance(leaseMs / 3)
+  expect(seen.toSorted()).toEqual(['1.1', '2.2', '3.2', '4.1', '5.2', '6.1'])
+  expect(seen.filter((each) => /^[346]/.test(each))).toEqual(['3.2', '4.1', '6.1'])
+  expect(await store.events.subscriptions()).toMatchObject([{ waiting: 0, dead: 0, lag: 0 }])
+})
