@@ -29,6 +29,11 @@ export interface LoadContext {
 
 export type Loader<T> = (context: LoadContext) => T | Promise<T>
 
+interface HeldLock {
+  readonly token: string
+  readonly renewal: Timer
+}
+
 const defaultNegativeMs = 30_000
 const firstPauseMs = 5
 const longestPauseMs = 50
@@ -49,7 +54,7 @@ export class RunningLoad implements Load, Place {
   #skipped = false
   #ttlMs: number | undefined
   #negative = false
-  #lock: { readonly token: string; readonly renewal: Timer } | undefined
+  #lock: HeldLock | undefined
   /** When the loader was called: what it reads is no older. */
   #calledAt: number
 
@@ -145,34 +150,49 @@ export class RunningLoad implements Load, Place {
     return entryOf(this.#core, value, ttlMs, { ...policy, tags: this.#tags }, nothing)
   }
 
-  /** Waits for the lock, or for the value of who has it. A store that cannot lock is no reason to wait. */
+  /**
+   * Waits for the lock, or for the value of who has it: looks again as soon as it hears that the key has changed or that
+   * this process has given the lock back, and now and then, since not every store tells. A store that cannot lock is no
+   * reason to wait.
+   */
   async #acquire({ leaseMs, waitMs }: NonNullable<Policy['lock']>): Promise<CacheEntry | undefined> {
-    const { driver, clock, random } = this.#core
+    const { driver, clock, loads, random } = this.#core
     if (driver.lock === undefined) return undefined
     const token = randomUUID()
     const take = (): boolean | Promise<boolean> => driver.lock!(this.prefix, this.key, token, leaseMs)
     const until = clock.monotonic() + waitMs
-    for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
-      const taken = await this.#core.attempt(this.namespace, 'lock', take)
-      if (taken === true) {
-        const renew = (): void => void this.#core.attempt(this.namespace, 'lock', take)
-        this.#lock = { token, renewal: clock.every(leaseMs / 3, renew) }
+    let news = new AbortController()
+    const stopListening = loads.listen(this, () => news.abort())
+    try {
+      for (let pauseMs = firstPauseMs; ; pauseMs = Math.min(pauseMs * 1.5, longestPauseMs)) {
+        // Before the question: news may overtake an answer that is older.
+        if (news.signal.aborted) news = new AbortController()
+        const taken = await this.#core.attempt(this.namespace, 'lock', take)
+        if (taken === true) {
+          const renew = (): void => void this.#core.attempt(this.namespace, 'lock', take)
+          this.#lock = { token, renewal: clock.every(leaseMs / 3, renew) }
+        }
+        // Also with the lock: its last owner may have stored the value a moment ago.
+        const entry = taken === undefined ? undefined : await this.#core.ask(this)
+        if (entry !== undefined && entry.freshMs > entry.eagerMs) return entry
+        if (taken !== false || clock.monotonic() >= until) return undefined
+        await clock.sleep(pauseMs * (0.5 + random()), news.signal).catch(() => {})
       }
-      // Also with the lock: its last owner may have stored the value a moment ago.
-      const entry = taken === undefined ? undefined : await this.#core.ask(this)
-      if (entry !== undefined && entry.freshMs > entry.eagerMs) return entry
-      if (taken !== false || clock.monotonic() >= until) return undefined
-      await clock.sleep(pauseMs * (0.5 + random()))
+    } finally {
+      stopListening()
     }
   }
 
   #end(): void {
+    this.#core.loads.end(this)
+    if (this.#lock !== undefined) void this.#release(this.#lock)
+  }
+
+  async #release({ token, renewal }: HeldLock): Promise<void> {
     const { loads, driver } = this.#core
-    loads.end(this)
-    if (this.#lock === undefined) return
-    const { token, renewal } = this.#lock
     renewal.cancel()
-    void this.#core.attempt(this.namespace, 'unlock', () => driver.unlock?.(this.prefix, this.key, token))
+    await this.#core.attempt(this.namespace, 'unlock', () => driver.unlock?.(this.prefix, this.key, token))
+    loads.released(this)
   }
 }
 

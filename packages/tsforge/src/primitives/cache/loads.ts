@@ -14,6 +14,12 @@ export interface Load {
   outdated: boolean
 }
 
+/** Who waits for another process to store the value of a load. */
+interface Listener {
+  readonly load: Load
+  readonly onChange: () => void
+}
+
 /** Tags that may be remembered while loads run; beyond it, all that is being loaded counts as changed. */
 const most = 10_000
 
@@ -24,6 +30,7 @@ const most = 10_000
 export class Loads {
   readonly #current = new Map<string, Load>()
   readonly #running = new Set<Load>()
+  readonly #listeners = new Set<Listener>()
   readonly #tags = new Map<string, number>()
   #moment = 0
   /** Loads that began before it count as changed. */
@@ -47,8 +54,21 @@ export class Loads {
     if (this.#running.size === 0 && this.#tags.size > 0) this.#tags.clear()
   }
 
+  /** Calls `onChange` whenever the load's key changes or its lock is given back, until the result is called. */
+  listen(load: Load, onChange: () => void): () => void {
+    const listener: Listener = { load, onChange }
+    this.#listeners.add(listener)
+    return () => void this.#listeners.delete(listener)
+  }
+
+  /** Tells who listens, in this process, that the lock of the load has been given back. */
+  released({ prefix, key }: Load): void {
+    this.#tell(prefix, [key])
+  }
+
   note({ prefix, keys, tags }: CacheChange, namespace?: string): void {
     if (this.#running.size === 0) return
+    this.#tell(prefix, keys)
     if (prefix === undefined || (keys === undefined && tags === undefined)) {
       for (const load of this.#running)
         if (namespace === undefined || load.prefix.startsWith(`${namespace}:`)) this.#outdate(load)
@@ -73,6 +93,11 @@ export class Loads {
   changed(moment: number, prefix: string, tags: readonly string[]): boolean {
     if (tags.length === 0) return false
     return moment < this.#floor || tags.some((tag) => (this.#tags.get(prefix + tag) ?? 0) > moment)
+  }
+
+  #tell(prefix: string | undefined, keys: readonly string[] | undefined): void {
+    for (const { load, onChange } of this.#listeners)
+      if (prefix === undefined || (load.prefix === prefix && keys?.includes(load.key) === true)) onChange()
   }
 
   #outdate(load: Load): void {

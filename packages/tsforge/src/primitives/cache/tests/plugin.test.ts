@@ -1,5 +1,4 @@
 import { describe, expect, it } from 'vitest'
-import { redisPort } from '../../redis/index.ts'
 import { defineFeature } from '../../../http/feature.ts'
 import type { Feature } from '../../../http/feature.ts'
 import { route } from '../../../http/index.ts'
@@ -87,7 +86,6 @@ describe('the plugin', () => {
       const env = { REDIS_URL: server.url }
       await using first = await createTestApp({ features: [numbers(one)], env })
       await using second = await createTestApp({ features: [numbers(two)], env })
-      for (const app of [first, second]) await expect.poll(() => app.get(redisPort)?.state).toBe('ready')
       const read = async (app: typeof first): Promise<unknown> =>
         ((await app.client.get('/number')).body as { data: { number: number } }).data.number
       expect([await read(first), await read(second)]).toEqual([1, 1])

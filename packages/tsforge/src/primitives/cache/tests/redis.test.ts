@@ -1,10 +1,13 @@
-import { afterAll, beforeAll, describe } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../kernel/clock.ts'
+import { createFakeClock } from '../../../testing/clock.ts'
 import { hasRedis, startRedis } from '../../../testing/redis-server.ts'
 import type { RedisServer } from '../../../testing/redis-server.ts'
 import { createRedis } from '../../redis/index.ts'
 import type { Redis } from '../../redis/index.ts'
+import type { RootCache } from '../cache.ts'
 import { cacheContract } from '../contract.ts'
+import { createCache } from '../create-cache.ts'
 import { memory } from '../drivers/memory.ts'
 import { redis, redisBus, redisTracking } from '../drivers/redis.ts'
 import { tiered } from '../drivers/tiered.ts'
@@ -47,5 +50,37 @@ describe.runIf(hasRedis)('caches on Redis', () => {
     ...time,
     name: 'memory alone, told by messages',
     create: () => tiered({ near: memory(), bus: redisBus(connection) }),
+  })
+
+  it('give who waits for the lock the value as it is stored, while the clock stands still', async () => {
+    const refused = Promise.withResolvers<void>()
+    const open = async (): Promise<RootCache<string>> => {
+      const far = redis(connection)
+      const lock = far.lock!.bind(far)
+      far.lock = async (...args) => {
+        const taken = await lock(...args)
+        if (!taken) refused.resolve()
+        return taken
+      }
+      const driver = tiered({ near: memory(), far, bus: redisTracking(connection) })
+      const cache = createCache<string>(driver, { clock: createFakeClock() })
+      await cache.ready()
+      return cache
+    }
+    const [one, two] = [await open(), await open()]
+    const [loaded, began] = [Promise.withResolvers<string>(), Promise.withResolvers<void>()]
+    const load = (): Promise<string> => {
+      began.resolve()
+      return loaded.promise
+    }
+    const options = { lock: true, tags: ['stopped'] }
+    const first = one.getOrSet('stopped', load, options)
+    await began.promise
+    const second = two.getOrSet('stopped', () => 'of the second', options)
+    await refused.promise
+    loaded.resolve('of the first')
+    expect(await Promise.all([first, second])).toEqual(['of the first', 'of the first'])
+    await one.close()
+    await two.close()
   })
 })

@@ -113,6 +113,91 @@ describe('what is near', () => {
   })
 })
 
+describe('who waits for the lock of another process', () => {
+  const theirs = { value: 'theirs', freshMs: 60_000, staleMs: 0, eagerMs: 0, tags: ['t'] }
+  const locked = async (): Promise<string> => cache.getOrSet('a', () => 'mine', { lock: true, tags: ['t'] })
+
+  beforeEach(async () => {
+    far = Object.assign(new FarDriver(), { lock: async () => false, unlock: async () => {} })
+    await open()
+  })
+
+  it.each<[string, CacheChange[]]>([
+    ['its key has changed', [{ prefix, keys: ['b', 'a'] }]],
+    [
+      'its key has changed after its tag',
+      [
+        { prefix, tags: ['t'] },
+        { prefix, keys: ['a'] },
+      ],
+    ],
+    ['the store is heard again', [{}]],
+  ])('has the value as soon as it is told that %s, without any timer', async (_, changes) => {
+    const reading = locked()
+    await settle()
+    await far.set(prefix, 'a', theirs)
+    for (const change of changes) bus.hear(change)
+    expect(await reading).toBe('theirs')
+  })
+
+  it('has it too when the news overtakes an answer that is older', async () => {
+    const get = far.get.bind(far)
+    let answers = 0
+    far.get = async (...address) => {
+      const answer = await get(...address)
+      if (++answers === 2) {
+        await far.set(prefix, 'a', theirs)
+        bus.hear({ prefix, keys: ['a'] })
+      }
+      return answer
+    }
+    expect(await locked()).toBe('theirs')
+    expect(answers).toBe(3)
+  })
+
+  it('does not ask again for what becomes of other keys', async () => {
+    const reading = locked()
+    await settle()
+    far.calls = []
+    bus.hear({ prefix, keys: ['b'] })
+    bus.hear({ prefix: 'other::', keys: ['a'] })
+    await settle()
+    expect(far.calls).toEqual([])
+    await clock.advance(30_100)
+    expect(await reading).toBe('mine')
+  })
+
+  it('has the lock as soon as a failed load of its own process has given it back', async () => {
+    const gate = Promise.withResolvers<void>()
+    let owner: string | undefined
+    let refused = 0
+    Object.assign(far, {
+      lock: async (_prefix: string, _key: string, token: string) => {
+        if (owner !== undefined) refused++
+        return (owner ??= token) === token
+      },
+      unlock: async () => {
+        await gate.promise
+        owner = undefined
+      },
+    })
+    await expect(async () => cache.getOrSet('a', () => Promise.reject(away), { lock: true })).rejects.toBe(away)
+    const reading = locked()
+    await settle()
+    expect(refused).toBe(1)
+    gate.resolve()
+    expect(await reading).toBe('mine')
+  })
+
+  it('loads for itself at once when the cache is closed', async () => {
+    const reading = locked()
+    await settle()
+    Object.assign(far, { lock: () => Promise.reject(away) })
+    await cache.close()
+    expect(await reading).toBe('mine')
+  })
+})
+
 describe('what others are told', () => {
   it('is what was written, counted, deleted and invalidated', async () => {
     await cache.set('a', 'x')

@@ -1,11 +1,13 @@
 import { createClient, createCluster } from 'redis'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { createFakeClock } from '../../../testing/clock.ts'
 import { hasRedis, startRedis } from '../../../testing/redis-server.ts'
 import type { RedisServer } from '../../../testing/redis-server.ts'
 import { redisContract } from '../contract.ts'
 import { createRedis } from '../create-redis.ts'
 import { nodeRedis } from '../drivers/node-redis.ts'
 import { liveRedis } from '../drivers/node-redis/live.ts'
+import { defineScript } from '../script.ts'
 
 describe.runIf(hasRedis)('node-redis', () => {
   let plain: RedisServer
@@ -72,6 +74,22 @@ describe.runIf(hasRedis)('node-redis', () => {
     await redis.close()
     expect(await client.get('live')).toBe('1')
     client.destroy()
+  })
+
+  it('answers what was asked while it connected as soon as it has, though the clock stands still', async () => {
+    const redis = createRedis({ url: plain.url, clock: createFakeClock() })
+    expect(redis.state).toBe('connecting')
+    const heard = Promise.withResolvers<string>()
+    const [pong] = await Promise.all([
+      redis.command(['PING']),
+      redis.script(defineScript('one', 0, 'return 1'), [], []),
+      redis.subscribe('stopped', heard.resolve),
+      redis.track(['stopped:'], () => {}),
+    ])
+    expect([pong, redis.state]).toEqual(['PONG', 'ready'])
+    await redis.command(['PUBLISH', 'stopped', 'hello'])
+    expect(await heard.promise).toBe('hello')
+    await redis.close()
   })
 
   it('names its connections and closes all of them', async () => {
