@@ -43,7 +43,8 @@ export class Pressure {
       this.judge({
         delayMs: now - expected,
         heapPercent: (heap.used_heap_size / heap.heap_size_limit) * 100,
-        rssBytes: process.memoryUsage.rss(),
+        // A file of the kernel's to read, so only where there is a limit.
+        rssBytes: this.#rssLimit === Number.POSITIVE_INFINITY ? 0 : process.memoryUsage.rss(),
       })
       expected = now + sampleEveryMs
     })
