@@ -47,6 +47,7 @@ export class RunningLoad implements Load, Place {
   readonly begunAt: number
   readonly value: Promise<unknown>
   outdated = false
+  storing: Promise<void> | undefined
   readonly #core: Core
   readonly #policy: Policy
   readonly #moment: number
@@ -78,12 +79,11 @@ export class RunningLoad implements Load, Place {
   }
 
   async #run(loader: Loader<unknown>): Promise<unknown> {
-    let storing: Promise<void> | undefined
     try {
       const found = this.#policy.lock === undefined ? undefined : await this.#acquire(this.#policy.lock)
       if (found !== undefined) return found.value
       const value = await this.#call(loader)
-      storing = this.#store(value)
+      this.storing = this.#store(value)
       return value
     } catch (error) {
       this.#core.meter.failed(this.namespace, 'load', error)
@@ -92,8 +92,8 @@ export class RunningLoad implements Load, Place {
       throw error
     } finally {
       // Who asks before the store knows the value joins this load.
-      if (storing === undefined) this.#end()
-      else void storing.finally(() => this.#end())
+      if (this.storing === undefined) this.#end()
+      else void this.storing.finally(() => this.#end())
     }
   }
 

@@ -12,6 +12,8 @@ export interface Load {
   readonly value: Promise<unknown>
   /** The key was written or deleted meanwhile: the value is for who waits already. */
   outdated: boolean
+  /** While the value is on its way to the store; never rejects. */
+  readonly storing: Promise<void> | undefined
 }
 
 /** Who waits for another process to store the value of a load. */
@@ -93,6 +95,30 @@ export class Loads {
   changed(moment: number, prefix: string, tags: readonly string[]): boolean {
     if (tags.length === 0) return false
     return moment < this.#floor || tags.some((tag) => (this.#tags.get(prefix + tag) ?? 0) > moment)
+  }
+
+  /**
+   * Notes a change that this process is about to make. What is on its way to the store already has to arrive before it:
+   * the result is to be waited for; undefined when there is nothing.
+   */
+  precede(change: CacheChange, namespace?: string): Promise<void> | undefined {
+    this.note(change, namespace)
+    const stores = this.#storing(change, namespace)
+    // Noted again, for loads that began meanwhile.
+    return stores && Promise.all(stores).then(() => this.note(change, namespace))
+  }
+
+  #storing({ prefix, keys }: CacheChange, namespace?: string): Promise<void>[] | undefined {
+    let found: Promise<void>[] | undefined
+    for (const load of this.#running) {
+      if (load.storing === undefined) continue
+      const meant =
+        prefix === undefined
+          ? load.prefix.startsWith(`${namespace}:`)
+          : load.prefix === prefix && keys?.includes(load.key)
+      if (meant === true) (found ??= []).push(load.storing)
+    }
+    return found
   }
 
   #tell(prefix: string | undefined, keys: readonly string[] | undefined): void {

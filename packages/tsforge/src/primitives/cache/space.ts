@@ -98,7 +98,8 @@ export class Space<V> implements Cache<V> {
     const { prefix } = this.#scope()
     const { driver, loads } = this.#core
     const entry = entryOf(this.#core, this.#in(value), policy.ttlMs, policy, false)
-    loads.note({ prefix, keys: [key] })
+    const older = loads.precede({ prefix, keys: [key] })
+    if (older !== undefined) await older
     if (entry === undefined) {
       await driver.delete(prefix, [key])
       return false
@@ -119,7 +120,8 @@ export class Space<V> implements Cache<V> {
   async deleteMany(keys: readonly string[]): Promise<number> {
     checkKeys(keys)
     const { prefix } = this.#scope()
-    this.#core.loads.note({ prefix, keys })
+    const older = this.#core.loads.precede({ prefix, keys })
+    if (older !== undefined) await older
     return this.#core.driver.delete(prefix, keys)
   }
 
@@ -128,7 +130,8 @@ export class Space<V> implements Cache<V> {
     if (!Number.isSafeInteger(by)) throw cacheErrors.error('cache.not_a_counter')
     const { prefix } = this.#scope()
     const ttlMs = Math.max(1, ms('ttl', options?.ttl, this.#policy.ttlMs))
-    this.#core.loads.note({ prefix, keys: [key] })
+    const older = this.#core.loads.precede({ prefix, keys: [key] })
+    if (older !== undefined) await older
     return this.#core.driver.increment(prefix, key, by, ttlMs)
   }
 
@@ -140,7 +143,8 @@ export class Space<V> implements Cache<V> {
   }
 
   async clear(): Promise<void> {
-    this.#core.loads.note({}, this.name)
+    const older = this.#core.loads.precede({}, this.name)
+    if (older !== undefined) await older
     await this.#core.driver.clear(this.name)
   }
 

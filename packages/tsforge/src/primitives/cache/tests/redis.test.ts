@@ -83,4 +83,26 @@ describe.runIf(hasRedis)('caches on Redis', () => {
     await one.close()
     await two.close()
   })
+
+  it.each<[string, (cache: RootCache<string>) => Promise<unknown>, string | undefined]>([
+    ['a delete', (cache) => cache.delete('late'), undefined],
+    ['a write', (cache) => cache.set('late', 'new'), 'new'],
+    ['a clear', (cache) => cache.clear(), undefined],
+  ])('keep no loaded value that was still on its way at the time of %s', async (_, change, left) => {
+    for (const driver of [
+      redis(connection),
+      tiered({ near: memory(), far: redis(connection), bus: redisTracking(connection) }),
+    ]) {
+      const cache = createCache<string>(driver)
+      await cache.ready()
+      // A value with tags takes two questions to store: the change would come between them.
+      await cache.getOrSet('late', () => 'old', { tags: ['late'] })
+      await change(cache)
+      // Everything sent before has been answered by then.
+      for (let n = 0; n < 3; n++) await connection.command(['PING'])
+      expect(await cache.get('late')).toBe(left)
+      await cache.clear()
+      await cache.close()
+    }
+  })
 })
