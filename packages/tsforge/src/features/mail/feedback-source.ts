@@ -8,7 +8,7 @@ import type { Mail } from './mail.ts'
 export interface FeedbackInput extends Pick<WebhookSource, 'verifier' | 'secrets'> {
   /** In the address, `/api/v1/hooks/<name>`. */
   readonly name: string
-  /** What its bodies look like, or a function that reads them. */
+  /** What its bodies look like, or a function that reads them. `ses` goes with `sns()`, `postmark` with `basicAuth()`, `resend` with `standard()`. */
   readonly provider: 'ses' | 'postmark' | 'resend' | ((body: unknown) => readonly MailFeedback[])
 }
 

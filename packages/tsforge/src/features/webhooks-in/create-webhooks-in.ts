@@ -3,6 +3,7 @@ import { isUuid } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
 import type { Metrics } from '../../kernel/metrics.ts'
 import type { Db, Tx } from '../../primitives/db/index.ts'
+import type { Egress } from '../../primitives/egress/index.ts'
 import { jobsErrors } from '../../primitives/jobs/index.ts'
 import type { Job, JobHandler, Jobs } from '../../primitives/jobs/index.ts'
 import { insertDelivery, reopen, selectDeliveries, selectDelivery, setJob } from './delivery-repository.ts'
@@ -12,7 +13,7 @@ import { handlerOf, jobOf } from './handling.ts'
 import type { HandlePayload } from './handling.ts'
 import { createMeters } from './meters.ts'
 import type { WebhooksInOptions } from './options.ts'
-import { deliveryOf, verify } from './receive.ts'
+import { confirm, deliveryOf, verify } from './receive.ts'
 import { keysFor } from './secrets.ts'
 import { defineWebhookSource, keeps } from './source.ts'
 import type { WebhookSource } from './source.ts'
@@ -22,6 +23,8 @@ import type { DeliveryContent, IncomingWebhook, Received, WebhooksIn } from './w
 export interface WebhooksInParts {
   readonly db: Db
   readonly jobs: Jobs
+  /** Where keys of senders are fetched, and their questions answered. */
+  readonly egress: Pick<Egress, 'fetch'>
   readonly clock: Clock
   readonly log: Log
   readonly metrics: Metrics
@@ -47,11 +50,11 @@ interface Declared {
 }
 
 export function createWebhooksIn(parts: WebhooksInParts): RunningWebhooksIn {
-  const { db, jobs, clock, log, options } = parts
+  const { db, jobs, egress, clock, log, options } = parts
   // Two stores could not commit together.
   if (!jobs.driver.capabilities.transactions) throw jobsErrors.error('jobs.tx_unsupported')
   const meters = createMeters(parts.metrics)
-  const room = { db, jobs, clock, log, meters, options }
+  const room = { db, jobs, egress, clock, log, meters, options }
   const declared = new Map<string, Declared>()
   const sources = new Map<string, WebhookSource>()
   let sealed = false
@@ -87,6 +90,10 @@ export function createWebhooksIn(parts: WebhooksInParts): RunningWebhooksIn {
     if (description.challenge !== undefined) {
       meters.count(source.name, 'challenge')
       return { status: 'challenge', challenge: description.challenge }
+    }
+    if (description.confirm !== undefined) {
+      await confirm(source, description.confirm, verified, room)
+      return { status: 'confirmed' }
     }
     const delivery = deliveryOf(source, verified, description, new Date(clock.now()))
     const { id, tenantId, deliveryId, event } = delivery

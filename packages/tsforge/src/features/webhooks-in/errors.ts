@@ -6,6 +6,7 @@ export type WebhooksInErrorCode =
   | 'webhooks_in.signature_missing'
   | 'webhooks_in.timestamp_invalid'
   | 'webhooks_in.signature_invalid'
+  | 'webhooks_in.raw_delivery'
   | 'webhooks_in.unavailable'
   | 'webhooks_in.delivery_unknown'
   | 'webhooks_in.delivery_open'
@@ -21,7 +22,7 @@ export const webhooksInErrors: ErrorCatalogue<WebhooksInErrorCode> = defineError
   'webhooks_in.signature_missing': {
     status: 401,
     message: { en: 'The webhook is not signed.', id: 'Webhook tidak ditandatangani.' },
-    fix: "Set the signing secret at the sender's side.",
+    fix: "Set the signing secret, or user and password, at the sender's side.",
   },
   'webhooks_in.timestamp_invalid': {
     status: 401,
@@ -35,6 +36,14 @@ export const webhooksInErrors: ErrorCatalogue<WebhooksInErrorCode> = defineError
     status: 401,
     message: { en: 'The signature of the webhook is not valid.', id: 'Tanda tangan webhook tidak valid.' },
     fix: 'Sign exactly the bytes that are sent, with the secret of this address.',
+  },
+  'webhooks_in.raw_delivery': {
+    status: 401,
+    message: {
+      en: 'Amazon SNS has sent this message raw, and then it signs nothing.',
+      id: 'Amazon SNS mengirim pesan ini mentah, tanpa tanda tangan.',
+    },
+    fix: 'Turn raw message delivery off at the subscription (RawMessageDelivery: false).',
   },
   'webhooks_in.unavailable': {
     status: 503,

@@ -1,6 +1,6 @@
 import { channel } from 'node:diagnostics_channel'
 import type { Channel } from 'node:diagnostics_channel'
-import type { Refusal } from '../../primitives/signatures/index.ts'
+import type { WebhookRefusal } from './verifier.ts'
 
 /** Never carries a body, a header or a secret. */
 export interface WebhookInEvent {
@@ -18,7 +18,7 @@ export interface WebhookAccepted extends WebhookInEvent {
 
 export interface WebhookRefused extends WebhookInEvent {
   /** `no_secret`: none is known for this address, or none that can be used. */
-  readonly reason: Refusal | 'no_secret'
+  readonly reason: WebhookRefusal | 'no_secret'
   /** Client address. */
   readonly ip: string
 }

@@ -1,7 +1,7 @@
 import type { Metrics } from '../../kernel/metrics.ts'
-import type { Refusal } from '../../primitives/signatures/index.ts'
+import type { WebhookRefusal } from './verifier.ts'
 
-type Result = 'accepted' | 'repeated' | 'ignored' | 'challenge' | 'no_secret' | Refusal
+type Result = 'accepted' | 'repeated' | 'ignored' | 'challenge' | 'confirmed' | 'no_secret' | WebhookRefusal
 
 export interface WebhooksInMeters {
   count(source: string, result: Result): void
@@ -12,7 +12,7 @@ export interface WebhooksInMeters {
 /** Sources are those that the app declares: their number is bounded. */
 export function createMeters(metrics: Metrics): WebhooksInMeters {
   const received = metrics.counter('forge_webhooks_in_total', {
-    help: 'Webhooks received, by what became of them: accepted, repeated, ignored, challenge, or why they were refused',
+    help: 'Webhooks received, by what became of them: accepted, repeated, ignored, challenge, confirmed, or why they were refused',
     labelNames: ['source', 'result'],
   })
   const runs = metrics.counter('forge_webhooks_in_handled_total', {

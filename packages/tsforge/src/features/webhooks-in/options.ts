@@ -16,7 +16,7 @@ export const webhooksInOptions: OptionsSchema<WebhooksInOptions> = {
   retentionMs: field.duration('FORGE_WEBHOOKS_IN_RETENTION', {
     doc: 'How long handled and dead deliveries are kept, to look at and to replay.',
     default: '30d',
-    // Twice the widest tolerance: by then no signature with a time is worth anything.
+    // More than the widest tolerance, that of SNS: by then no signature with a time is worth anything.
     min: '2h',
     max: '3650d',
   }),

@@ -2,6 +2,7 @@ import { defineFeature } from '../../http/feature.ts'
 import type { Feature } from '../../http/feature.ts'
 import type { Port } from '../../kernel/plugin.ts'
 import { dbPort } from '../../primitives/db/index.ts'
+import { egressPort } from '../../primitives/egress/index.ts'
 import { jobsPort } from '../../primitives/jobs/index.ts'
 import { createWebhooksIn } from './create-webhooks-in.ts'
 import type { RunningWebhooksIn } from './create-webhooks-in.ts'
@@ -20,12 +21,12 @@ export interface WebhooksInInput {
 export function webhooksIn({ sources = [] }: WebhooksInInput = {}): Feature {
   return defineFeature<
     WebhooksInOptions,
-    { readonly db: typeof dbPort; readonly jobs: typeof jobsPort },
+    { readonly db: typeof dbPort; readonly egress: typeof egressPort; readonly jobs: typeof jobsPort },
     RunningWebhooksIn
   >({
     name: 'webhooks-in',
     options: webhooksInOptions,
-    needs: { db: dbPort, jobs: jobsPort },
+    needs: { db: dbPort, egress: egressPort, jobs: jobsPort },
     // The plugin itself knows more of the service than its users do.
     provides: webhooksInPort as Port<RunningWebhooksIn>,
     errors: webhooksInErrors,

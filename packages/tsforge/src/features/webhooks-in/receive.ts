@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto'
 import type { Clock } from '../../kernel/clock.ts'
 import { isUuid, uuidv7 } from '../../kernel/ids.ts'
 import type { Log } from '../../kernel/log.ts'
-import type { Refusal, Verdict } from '../../primitives/signatures/index.ts'
+import type { Egress } from '../../primitives/egress/index.ts'
 import type { NewDelivery } from './delivery-repository.ts'
 import { webhooksInErrors } from './errors.ts'
 import { webhookRefused } from './events.ts'
@@ -10,7 +10,7 @@ import { storableHeaders } from './headers.ts'
 import type { WebhooksInMeters } from './meters.ts'
 import { decoy, keysFor } from './secrets.ts'
 import type { WebhookSource } from './source.ts'
-import type { Description, VerifiedRequest } from './verifier.ts'
+import type { Description, VerifiedRequest, WebhookRefusal, WebhookVerdict } from './verifier.ts'
 import type { IncomingWebhook } from './webhooks-in.ts'
 
 export interface Verified {
@@ -21,30 +21,31 @@ export interface Verified {
 }
 
 interface Parts {
+  readonly egress: Pick<Egress, 'fetch'>
   readonly clock: Clock
   readonly log: Log
   readonly meters: WebhooksInMeters
 }
 
-/** Throws the one of three refusals that tells no secret: what a stranger could find out without a key anyway. */
+/** Throws the one of four refusals that tells no secret: what a stranger could find out without a key anyway. */
 export async function verify(source: WebhookSource, incoming: IncomingWebhook, parts: Parts): Promise<Verified> {
   const { headers, body, tenant, ip } = incoming
   // One that cannot be a tenant is an unknown one, at the same price.
   const known = tenant === undefined || isUuid(tenant)
   const tenantId = tenant === undefined || !known ? null : tenant.toLowerCase()
   const keys = known ? await keysFor(source, { tenantId, headers }, parts.log) : []
-  const verdict = source.verifier.scheme.verify(keys.length === 0 ? decoy : keys, {
-    headers,
-    body,
-    nowMs: parts.clock.now(),
-    ...(source.toleranceMs !== undefined && { toleranceMs: source.toleranceMs }),
-  })
+  const { scheme } = source.verifier
+  const nowMs = parts.clock.now()
+  const request = { headers, body, nowMs, ...(source.toleranceMs !== undefined && { toleranceMs: source.toleranceMs }) }
+  const verdict = await scheme.verify(keys.length === 0 ? decoy : keys, request, parts)
   if (!verdict.ok || keys.length === 0) {
     const reason = reasonOf(verdict)
     const told = keys.length === 0 && reason === 'mismatch' ? 'no_secret' : reason
     parts.meters.count(source.name, told)
     if (webhookRefused.hasSubscribers) webhookRefused.publish({ source: source.name, tenantId, reason: told, ip })
-    throw webhooksInErrors.error(`webhooks_in.${answers[reason]}`)
+    const { challenge } = scheme
+    const asks = challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } }
+    throw webhooksInErrors.error(`webhooks_in.${answers[reason]}`, asks)
   }
   return { tenantId, timestamp: verdict.timestamp, request: { headers, body, json: parse(body), signedId: verdict.id } }
 }
@@ -55,9 +56,10 @@ const answers = {
   too_new: 'timestamp_invalid',
   malformed: 'signature_invalid',
   mismatch: 'signature_invalid',
-} as const satisfies Record<Refusal, string>
+  raw: 'raw_delivery',
+} as const satisfies Record<WebhookRefusal, string>
 
-function reasonOf(verdict: Verdict): Refusal {
+function reasonOf(verdict: WebhookVerdict): WebhookRefusal {
   return verdict.ok ? 'mismatch' : verdict.reason
 }
 
@@ -67,6 +69,28 @@ function parse(body: Buffer): unknown {
   } catch {
     return undefined
   }
+}
+
+const confirmMs = 8000
+const confirmBytes = 64 * 1024
+
+/** Lets the sender send. Rejects with `webhooks_in.unavailable` when it does not hear us, so that it asks again. */
+export async function confirm(
+  { name }: WebhookSource,
+  url: string,
+  { tenantId }: Verified,
+  { egress, log, meters }: Parts,
+): Promise<void> {
+  const about = { source: name, tenant_id: tenantId }
+  try {
+    const { status } = await egress.fetch(url, { timeoutMs: confirmMs, responseBytes: confirmBytes })
+    if (status < 200 || status > 299) throw new Error(`the sender answers ${status}`)
+  } catch (cause) {
+    log.warn({ err: cause, ...about }, 'a subscription of webhooks could not be confirmed')
+    throw webhooksInErrors.error('webhooks_in.unavailable', { cause, retryAfterMs: 5000 })
+  }
+  meters.count(name, 'confirmed')
+  log.info(about, 'a subscription of webhooks was confirmed')
 }
 
 /** What is stored of a request that was verified. */

@@ -76,6 +76,7 @@ const TakenData = Type.Object(
       Type.Literal('repeated'),
       Type.Literal('ignored'),
       Type.Literal('challenge'),
+      Type.Literal('confirmed'),
     ]),
     challenge: Type.Optional(Type.String()),
   },
@@ -108,6 +109,7 @@ export function hookRoutes(service: RunningWebhooksIn): readonly Route[] {
       'webhooks_in.signature_missing',
       'webhooks_in.timestamp_invalid',
       'webhooks_in.signature_invalid',
+      'webhooks_in.raw_delivery',
       'webhooks_in.unavailable',
     ],
   } as const
@@ -217,8 +219,9 @@ async function take(
   const req = call.raw.request.raw
   const body = await readBytes(req, service.limitOf(source, tenant))
   const received = await service.receive({ source, tenant, headers: req.headers, body, ip: call.ip })
-  if (received.status !== 'challenge') return reply({ status: received.status })
-  return reply({ status: 'challenge', challenge: received.challenge }, { status: 200 })
+  if (received.status === 'challenge')
+    return reply({ status: 'challenge', challenge: received.challenge }, { status: 200 })
+  return reply({ status: received.status }, received.status === 'confirmed' ? { status: 200 } : {})
 }
 
 /** The bytes as they come: they are what was signed. */

@@ -55,14 +55,15 @@ export interface WebhookSource {
   readonly verifier: WebhookVerifier
   /**
    * All secrets that are valid now: during a rotation the new and the old one, at most 16. None: everything is refused. Looked up
-   * for each request, so that a rotation needs no restart; throwing answers 503.
+   * for each request, so that a rotation needs no restart; throwing answers 503. Of `basicAuth()`: `user:password`. Of `sns()`, whose
+   * messages bring their certificate with them: the ARNs of the topics that may send.
    */
   readonly secrets: Secrets | SecretsLookup
   /** `true`: the address ends with the id of a tenant, whose secrets are looked up and in whose name the handler runs. Default false. */
   readonly perTenant?: boolean
   /** Kinds of events that are kept, `*` for one part and `**` for the rest: `invoice.*`. Default: all. Others get their 2xx and are forgotten. */
   readonly events?: readonly string[]
-  /** Default 5 minutes, both ways. */
+  /** Default 5 minutes, both ways; of `sns()` 90 minutes back, since its repetitions keep their time. */
   readonly toleranceMs?: number
   /** Default `FORGE_WEBHOOKS_IN_BODY_LIMIT`. */
   readonly bodyBytes?: number

@@ -1,4 +1,12 @@
-import type { SignatureScheme } from '../../primitives/signatures/index.ts'
+import type { Log } from '../../kernel/log.ts'
+import type { Egress } from '../../primitives/egress/index.ts'
+import type {
+  Refusal,
+  SignatureKey,
+  SignatureScheme,
+  SignedRequest,
+  Verdict,
+} from '../../primitives/signatures/index.ts'
 
 /** A request whose signature was right. */
 export interface VerifiedRequest {
@@ -23,10 +31,34 @@ export interface Description {
   readonly event?: string | undefined
   /** Answered as it is, and nothing else happens: how Slack makes sure of an address. */
   readonly challenge?: string | undefined
+  /** Called by GET before the answer, and nothing else happens: how Amazon SNS makes sure of an address. The verifier vouches for it. */
+  readonly confirm?: string | undefined
+}
+
+/** `raw`: without the envelope that carries the signature. */
+export type WebhookRefusal = Refusal | 'raw'
+export type WebhookVerdict = Verdict | { readonly ok: false; readonly reason: WebhookRefusal }
+
+/** What a scheme has at hand that must ask others before it can tell. */
+export interface VerifierParts {
+  readonly egress: Pick<Egress, 'fetch'>
+  readonly log: Log
+}
+
+/** What verifies: any scheme of tsforge/signatures, or one that senders alone can sign for, perhaps with keys that are fetched. */
+export interface WebhookScheme extends Pick<SignatureScheme, 'name' | 'signatureHeaders' | 'key'> {
+  /** `WWW-Authenticate` of its refusals, for senders that show who they are only when they are asked. */
+  readonly challenge?: string
+  /** Never throws for what a stranger sent; throwing or rejecting with `webhooks_in.unavailable` answers 503. */
+  verify(
+    keys: readonly SignatureKey[],
+    request: SignedRequest,
+    parts: VerifierParts,
+  ): WebhookVerdict | Promise<WebhookVerdict>
 }
 
 /** How webhooks of one kind of sender are verified and told apart. */
-export interface WebhookVerifier {
-  readonly scheme: SignatureScheme
+export interface WebhookVerifier<Scheme extends WebhookScheme = WebhookScheme> {
+  readonly scheme: Scheme
   describe(request: VerifiedRequest): Description
 }

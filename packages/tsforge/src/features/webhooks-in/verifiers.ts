@@ -1,9 +1,11 @@
 import * as signatures from '../../primitives/signatures/index.ts'
-import type { HmacSpec } from '../../primitives/signatures/index.ts'
-import type { Headers, VerifiedRequest, WebhookVerifier } from './verifier.ts'
+import type { HmacSpec, SignatureScheme } from '../../primitives/signatures/index.ts'
+import { at, single, textAt } from './places.ts'
+import type { Place } from './places.ts'
+import type { WebhookVerifier } from './verifier.ts'
 
 /** Standard Webhooks (Svix, Clerk, Resend, Supabase, OpenAI, …): `webhook-id` is signed; the event is `type` of the body. */
-export function standard(): WebhookVerifier {
+export function standard(): WebhookVerifier<SignatureScheme> {
   return {
     scheme: signatures.standard,
     describe: ({ signedId, json }) => ({ id: signedId, signed: true, event: textAt(json, 'type') }),
@@ -11,7 +13,7 @@ export function standard(): WebhookVerifier {
 }
 
 /** Stripe: the id of the event and its type lie in the body. */
-export function stripe(): WebhookVerifier {
+export function stripe(): WebhookVerifier<SignatureScheme> {
   return {
     scheme: signatures.stripe,
     describe: ({ json }) => ({ id: textAt(json, 'id'), signed: true, event: textAt(json, 'type') }),
@@ -19,7 +21,7 @@ export function stripe(): WebhookVerifier {
 }
 
 /** GitHub: `X-GitHub-Delivery`, which is not signed, and `X-GitHub-Event` with the `action` of the body: `issues.opened`. */
-export function github(): WebhookVerifier {
+export function github(): WebhookVerifier<SignatureScheme> {
   return {
     scheme: signatures.github,
     describe({ headers, json }) {
@@ -34,7 +36,7 @@ export function github(): WebhookVerifier {
 }
 
 /** Slack's Events API, commands and interactions: `event_id` and the type of the inner event; answers `url_verification`. */
-export function slack(): WebhookVerifier {
+export function slack(): WebhookVerifier<SignatureScheme> {
   return {
     scheme: signatures.slack,
     describe({ json }) {
@@ -46,7 +48,7 @@ export function slack(): WebhookVerifier {
 }
 
 /** Shopify: `X-Shopify-Webhook-Id`, which is not signed, and `X-Shopify-Topic`: `orders/create`. */
-export function shopify(): WebhookVerifier {
+export function shopify(): WebhookVerifier<SignatureScheme> {
   return {
     scheme: signatures.shopify,
     describe: ({ headers }) => ({
@@ -56,9 +58,6 @@ export function shopify(): WebhookVerifier {
   }
 }
 
-/** Where a value stands: a header, or a path in the JSON body, e.g. `data.id`. */
-export type Place = { readonly header: string } | { readonly field: string }
-
 export interface HmacVerifierSpec extends HmacSpec {
   /** Default: the signed id when the template has one, else none. */
   readonly id?: Place
@@ -67,7 +66,7 @@ export interface HmacVerifierSpec extends HmacSpec {
 }
 
 /** Any other sender that signs by HMAC. Throws `signatures.scheme_invalid` at once. */
-export function hmac(spec: HmacVerifierSpec): WebhookVerifier {
+export function hmac(spec: HmacVerifierSpec): WebhookVerifier<SignatureScheme> {
   const { id, event = { field: 'type' } } = spec
   return {
     scheme: signatures.hmac(spec),
@@ -77,23 +76,4 @@ export function hmac(spec: HmacVerifierSpec): WebhookVerifier {
       return { id: given, signed, event: at(request, event) }
     },
   }
-}
-
-function at({ headers, json }: VerifiedRequest, place: Place): string | undefined {
-  return 'header' in place ? single(headers, place.header.toLowerCase()) : textAt(json, place.field)
-}
-
-function single(headers: Headers, name: string): string | undefined {
-  const value = headers[name]
-  return typeof value === 'string' ? value : undefined
-}
-
-/** A text (or a whole number as text) in a JSON value, by its path. */
-function textAt(json: unknown, path: string): string | undefined {
-  let value = json
-  for (const name of path.split('.')) {
-    if (typeof value !== 'object' || value === null || !Object.hasOwn(value, name)) return undefined
-    value = (value as Record<string, unknown>)[name]
-  }
-  return typeof value === 'string' ? value : Number.isSafeInteger(value) ? String(value) : undefined
 }

@@ -52,7 +52,8 @@ export interface IncomingWebhook {
 
 export type Received =
   | { readonly status: 'accepted'; readonly id: string }
-  | { readonly status: 'repeated' | 'ignored' }
+  /** `confirmed`: nothing came but the wish to send, and the sender was told that it may. */
+  | { readonly status: 'repeated' | 'ignored' | 'confirmed' }
   | { readonly status: 'challenge'; readonly challenge: string }
 
 /** Webhooks that others send to us. */
@@ -64,7 +65,7 @@ export interface WebhooksIn {
   withoutSecret(): Promise<readonly string[]>
   /**
    * Verifies and stores one request together with its job. Fails with `webhooks_in.source_unknown`, `signature_missing`,
-   * `timestamp_invalid`, `signature_invalid`, `unavailable`.
+   * `timestamp_invalid`, `signature_invalid`, `raw_delivery`, `unavailable`.
    */
   receive(incoming: IncomingWebhook): Promise<Received>
   /** Newest first. `after`: `next` of the page before. */

@@ -1,7 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { createTestApp } from '../../../testing/app.ts'
+import type { TestApp } from '../../../testing/app.ts'
 import { Webhook } from 'standardwebhooks'
-import { standard } from '../../webhooks-in/index.ts'
+import { basicAuth, sns as bySns, standard } from '../../webhooks-in/index.ts'
+import { amazon, notification, signedBySns, topic } from '../../webhooks-in/tests/sns-amazon.ts'
 import { mail, mailPort, postmarkFeedback, resendFeedback, sesFeedback } from '../index.ts'
 import { accounts } from '../../accounts/index.ts'
 
@@ -110,4 +112,54 @@ describe('feedback', () => {
     await app.jobs.drain()
     expect(await app.get(mailPort).isSuppressed('A@b.example')).toBe(true)
   })
+
+  it('of SES comes in through SNS as it is, verified, and suppresses', async () => {
+    const aws = amazon()
+    const feedback = [{ name: 'ses', provider: 'ses', verifier: bySns(), secrets: [topic] }] as const
+    await using app = await createTestApp({ features: [accounts(), mail({ feedback }), aws.feature] })
+    const { post, suppressed } = hookOf(app, 'ses')
+    const bounce = { bounceType: 'Permanent', bouncedRecipients: [{ emailAddress: 'a@b.example' }] }
+    const fields = notification(app.clock.now(), {
+      Message: JSON.stringify({ notificationType: 'Bounce', mail: told, bounce }),
+    })
+    const headers = { 'content-type': 'text/plain; charset=UTF-8', 'x-amz-sns-message-type': 'Notification' }
+    const body = signedBySns(fields)
+    expect(await post(body.replace('a@b.example', 'c@d.example'), headers)).toBe(401)
+    expect(await post(body, headers)).toBe(202)
+    expect(await post(body, headers)).toBe(202)
+    expect(await app.jobs.drain()).toBe(1)
+    expect([await suppressed('A@b.example'), await suppressed('c@d.example')]).toEqual([true, false])
+  })
+
+  it('of Postmark comes in with user and password, and suppresses', async () => {
+    const verifier = basicAuth({ id: { field: 'ID' }, event: { field: 'RecordType' } })
+    const secrets = ['postmark:a password that two sides share']
+    const feedback = [{ name: 'postmark', provider: 'postmark', verifier, secrets }] as const
+    await using app = await createTestApp({ features: [accounts(), mail({ feedback })] })
+    const { post, suppressed } = hookOf(app, 'postmark')
+    const body = JSON.stringify({ RecordType: 'Bounce', ID: 42, Type: 'HardBounce', Email: 'a@b.example' })
+    const as = (pair: string): Record<string, string> => ({
+      'content-type': 'application/json',
+      authorization: `Basic ${Buffer.from(pair).toString('base64')}`,
+    })
+    expect(await post(body, as('postmark:a password of somebody else'))).toBe(401)
+    expect(await post(body, as(secrets[0]!))).toBe(202)
+    expect(await post(body, as(secrets[0]!))).toBe(202)
+    expect(await app.jobs.drain()).toBe(1)
+    expect(await suppressed('A@b.example')).toBe(true)
+  })
 })
+
+function hookOf(
+  app: TestApp,
+  name: string,
+): {
+  post(payload: string, headers: Record<string, string>): Promise<number>
+  suppressed(address: string): Promise<boolean>
+} {
+  return {
+    post: async (payload, headers) =>
+      (await app.http.inject({ method: 'POST', url: `/api/v1/hooks/${name}`, payload, headers })).statusCode,
+    suppressed: (address) => app.get(mailPort).isSuppressed(address),
+  }
+}

@@ -3,6 +3,7 @@ import { accounts } from '../../accounts/index.ts'
 import { tenants } from '../../tenants/index.ts'
 import { createTestApp } from '../../../testing/app.ts'
 import type { TestApp } from '../../../testing/app.ts'
+import type { Feature } from '../../../http/feature.ts'
 import type { SignatureScheme } from '../../../primitives/signatures/index.ts'
 import type { RunningWebhooksIn } from '../create-webhooks-in.ts'
 import { webhooksIn } from '../plugin.ts'
@@ -32,6 +33,7 @@ export function remembering(
 export async function openLab(
   sources: readonly (Omit<WebhookSource, 'handler'> & Partial<WebhookSource>)[],
   env: Record<string, string> = {},
+  besides: readonly Feature[] = [],
 ): Promise<Lab> {
   const handled: Handled[] = []
   const app = await createTestApp({
@@ -40,6 +42,7 @@ export async function openLab(
       tenants(),
       webhooksIn({ sources: sources.map((source) => remembering(handled, source)) }),
       webhooksInApi(),
+      ...besides,
     ],
     env,
   })
