@@ -1,13 +1,13 @@
 import { generateKeyPairSync, randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { cert as elliptic } from '../../../primitives/egress/tests/certificate.ts'
+import { cert as elliptic, key as ellipticKey } from '../../../primitives/egress/tests/certificate.ts'
 import { sns } from '../sns.ts'
 import { readSnsMessage } from '../sns-message.ts'
 import { defineWebhookSource } from '../source.ts'
 import { openLab, sender } from './setup.ts'
 import type { Lab, Send } from './setup.ts'
 import { amazon, certificateUrl, confirmation, notification, signedBySns, topic } from './sns-amazon.ts'
-import { cert, expired, weak } from './sns-certificate.ts'
+import { cert, expired, key, weak, weakKey } from './sns-certificate.ts'
 
 const [one, two] = [randomUUID(), randomUUID()]
 const foreign = 'arn:aws:sns:eu-west-1:999999999999:mails'
@@ -257,13 +257,24 @@ describe('addresses of certificates', () => {
 
 describe('certificates', () => {
   it('are fetched once, for fifty at the same time and for all that follow', async () => {
-    const url = elsewhere('aaaa')
-    aws.answers.set(url, cert)
-    const bodies = Array.from({ length: 50 }, () => signedBySns(notification(now()), { url }))
-    const answers = await Promise.all(bodies.map((body) => post(body, 'fresh')))
-    expect(answers.map(({ status }) => status)).toEqual(bodies.map(() => 202))
-    expect(await post(signedBySns(notification(now()), { url }), 'fresh')).toMatchObject({ status: 202 })
-    expect(aws.calls).toEqual([url])
+    const { scheme } = sns()
+    const gate = Promise.withResolvers<void>()
+    let calls = 0
+    const fetch = () => {
+      calls += 1
+      return gate.promise.then(() => ({ status: 200, body: Buffer.from(cert) }) as never)
+    }
+    const verify = () =>
+      scheme.verify(
+        [scheme.key(topic)],
+        { headers: {}, body: signedBySns(notification(now())), nowMs: now() },
+        { egress: { fetch }, log: lab.app.log },
+      )
+    const verdicts = Array.from({ length: 50 }, verify)
+    gate.resolve()
+    for (const verdict of await Promise.all(verdicts)) expect(verdict).toMatchObject({ ok: true })
+    expect(await verify()).toMatchObject({ ok: true })
+    expect(calls).toBe(1)
   })
 
   it.each<[string, string | number | undefined]>([
@@ -279,15 +290,15 @@ describe('certificates', () => {
     expect(await post(body)).toMatchObject({ status: 202, body: { status: 'accepted' } })
   })
 
-  it.each<[string, string]>([
-    ['is over', expired],
-    ['has a short key', weak],
-    ['is of another kind', elliptic],
-    ['is none', '<Error/>'],
-  ])('one that %s proves nothing', async (name, pem) => {
+  it.each<[string, string, string]>([
+    ['is over', expired, key],
+    ['has a short key', weak, weakKey],
+    ['is of another kind', elliptic, ellipticKey],
+    ['is none', '<Error/>', key],
+  ])('one that %s proves nothing', async (name, pem, by) => {
     const url = elsewhere(name.replaceAll(' ', '-'))
     aws.answers.set(url, pem)
-    expect(await post(signedBySns(notification(now()), { url }))).toMatchObject({
+    expect(await post(signedBySns(notification(now()), { url, by }))).toMatchObject({
       status: 401,
       code: 'webhooks_in.signature_invalid',
     })
