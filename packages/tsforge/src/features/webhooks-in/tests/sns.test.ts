@@ -264,7 +264,7 @@ describe('certificates', () => {
       calls += 1
       return gate.promise.then(() => ({ status: 200, body: Buffer.from(cert) }) as never)
     }
-    const verify = () =>
+    const verify = async () =>
       scheme.verify(
         [scheme.key(topic)],
         { headers: {}, body: signedBySns(notification(now())), nowMs: now() },
