@@ -4,7 +4,7 @@
  */
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
-import { arch, availableParallelism, cpus, totalmem } from 'node:os'
+import { arch, cpus, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { barText, reaches } from './bench.ts'
@@ -46,7 +46,7 @@ else {
   }
 }
 if (!values.quick) {
-  const machine = `${availableParallelism()} × ${cpus()[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${arch()}`
+  const machine = `${cpus().length} × ${cpus()[0]?.model.trim() ?? 'unknown'}, ${Math.round(totalmem() / 2 ** 30)} GiB, ${process.platform} ${arch()}`
   keepResult(name, { date: new Date().toISOString().slice(0, 10), machine, node: process.version, generator, claims })
   writeTable()
 }

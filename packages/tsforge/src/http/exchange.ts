@@ -310,7 +310,8 @@ export class Exchange implements Expiring {
       const cors = this.site.cors.answer(origin)
       if (cors !== undefined) list.push(...cors)
     }
-    const unread = this.hasBody && !this.bodyRead && !req.complete
+    // What is injected never says that it is complete.
+    const unread = this.hasBody && !this.bodyRead && !req.complete && !req.readableEnded
     if (unread && !(Number(req.headers['content-length']) <= worthReadingBytes)) this.closing = true
     // Its end is that of the connection, so that one and the same bytes go to every caller, without a frame around them.
     if (live !== undefined) {

@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { createFakeClock } from '../../testing/clock.ts'
 import { created, noContent, reply, route } from '../index.ts'
 import { Type } from '../schema.ts'
 import { closeLabs, lab } from './fixture.ts'
@@ -137,5 +138,31 @@ describe('validation', () => {
         { in: 'body', path: '/is_admin', code: 'unknown', message: 'is not known here' },
       ]),
     )
+  })
+})
+
+describe('a body that the handler reads by itself', () => {
+  const count = route({
+    method: 'POST',
+    url: '/files',
+    id: 'addFile',
+    summary: 'Add a file',
+    access: 'public',
+    idempotency: 'refused',
+    bodyStream: true,
+    data: Type.Object({ bytes: Type.Integer() }),
+    handler: async ({ raw }) => {
+      let bytes = 0
+      for await (const piece of raw.request.raw) bytes += (piece as Buffer).length
+      return { bytes }
+    },
+  })
+
+  it.each([1000, 65_537, 1_000_000])('is answered at once when it is read, also of %d injected bytes', async (size) => {
+    const { http } = await lab([count], { clock: createFakeClock() })
+    const payload = Buffer.alloc(size)
+    const answer = await http.inject({ method: 'POST', url: '/files', payload })
+    expect(answer.json()).toMatchObject({ data: { bytes: size } })
+    expect(answer.headers.connection).not.toBe('close')
   })
 })
