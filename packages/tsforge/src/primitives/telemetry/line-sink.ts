@@ -20,18 +20,18 @@ export interface FileSink extends LineSink {
   close(): Promise<void>
 }
 
-/** Lines wait this long for company: each write wakes a thread, which costs a busy server more than the bytes do. */
-const gatherMs = 50
-const gatherBytes = 131_072
+/** Lines wait this long for company: one system call for all. */
+const gatherMs = 10
+const gatherBytes = 65_536
 /** A pipe that nobody reads makes `flushSync` give up after so many waits of 100 ms… */
 const maxWaits = 20
 /** … and `flush` after as long. */
 const maxFlushMs = 2_000
 
 /**
- * Lines gathered for 50 ms or 128 KiB and written in the background. Memory is bounded: when the destination
+ * Lines gathered for 10 ms or 64 KiB and written in the background. Memory is bounded: when the destination
  * is too slow, new lines are dropped and counted, and a line says so afterwards. Whatever waits is written at
- * `process.exit` and after an uncaught exception; only SIGKILL and a power cut lose the last 50 ms.
+ * `process.exit` and after an uncaught exception; only SIGKILL and a power cut lose the last 10 ms.
  */
 export function createFileSink({ clock, destination = 1, maxWaiting = 8 * 1024 * 1024 }: FileSinkSettings): FileSink {
   const opened = typeof destination === 'string'
