@@ -8,6 +8,11 @@ export function announcesBody(req: IncomingMessage): boolean {
   return (length !== undefined && length !== '0') || req.headers['transfer-encoding'] !== undefined
 }
 
+/** Whether some of an announced body has not come yet. What is injected ends, but never says that it is complete. */
+export function isComing(req: IncomingMessage): boolean {
+  return !req.complete && !req.readableEnded
+}
+
 const isJson = remembering((contentType: string) => {
   const [type = '', ...parameters] = contentType.split(';', 16)
   if (!/^application\/(?:[a-z0-9.!#$&^_-]{1,100}\+)?json$/i.test(type.trim())) return false

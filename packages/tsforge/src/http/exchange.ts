@@ -6,7 +6,7 @@ import { anything, parseAccept } from './accept.ts'
 import type { Wanted } from './accept.ts'
 import { accessLine } from './access-line.ts'
 import { Answered } from './answer.ts'
-import { announcesBody } from './body.ts'
+import { announcesBody, isComing } from './body.ts'
 import { CallStanding } from './call-standing.ts'
 import { clientAddress } from './client-address.ts'
 import type { CompiledRoute } from './compiled-route.ts'
@@ -310,8 +310,7 @@ export class Exchange implements Expiring {
       const cors = this.site.cors.answer(origin)
       if (cors !== undefined) list.push(...cors)
     }
-    // What is injected never says that it is complete.
-    const unread = this.hasBody && !this.bodyRead && !req.complete && !req.readableEnded
+    const unread = this.hasBody && !this.bodyRead && isComing(req)
     if (unread && !(Number(req.headers['content-length']) <= worthReadingBytes)) this.closing = true
     // Its end is that of the connection, so that one and the same bytes go to every caller, without a frame around them.
     if (live !== undefined) {
