@@ -1,4 +1,5 @@
-import { createHash, timingSafeEqual } from 'node:crypto'
+import { createHash } from 'node:crypto'
+import { equalBytes } from '../kernel/secret.ts'
 import { Type } from 'typebox'
 import { route } from '../http/route.ts'
 import type { Call, Route } from '../http/route.ts'
@@ -48,7 +49,7 @@ export function metricsRoutes(metrics: Metrics, token: string | undefined, produ
       handler: (call) => {
         if (expected === undefined) {
           if (!isDirectLocal(call)) throw httpErrors.error('http.not_found')
-        } else if (!timingSafeEqual(digest(bearer(call.header('authorization'))), expected)) {
+        } else if (!equalBytes(expected, digest(bearer(call.header('authorization'))))) {
           throw hostErrors.error('host.metrics_unauthorized', {
             headers: { 'www-authenticate': 'Bearer realm="metrics"' },
           })
@@ -59,7 +60,7 @@ export function metricsRoutes(metrics: Metrics, token: string | undefined, produ
   ]
 }
 
-/** Equal length for `timingSafeEqual`, whatever was sent. */
+/** Of one length, whatever was sent. */
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
 }

@@ -1,4 +1,5 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
+import { equalBytes } from '../kernel/secret.ts'
 import type { CursorKeys, PagePosition } from '../kernel/page.ts'
 import type { Secrets } from '../kernel/secrets.ts'
 import { pageErrors } from './page-errors.ts'
@@ -46,7 +47,7 @@ export function createCursors(secrets: Pick<Secrets, 'derive'>): Cursors {
       const payload = cursor.slice(0, dot)
       const given = Buffer.from(cursor.slice(dot + 1))
       const right = Buffer.from(sign(payload, binding))
-      if (given.length !== right.length || !timingSafeEqual(given, right)) throw pageErrors.error('page.cursor_invalid')
+      if (!equalBytes(right, given)) throw pageErrors.error('page.cursor_invalid')
       const [kind, ...keys] = JSON.parse(Buffer.from(payload, 'base64url').toString()) as [
         'after' | 'before',
         ...CursorKeys,

@@ -1,3 +1,4 @@
+import { timingSafeEqual } from 'node:crypto'
 /**
  * A value that must not be printed. Logs, `JSON.stringify` and template strings show `[secret]`,
  * `util.inspect` an empty object; only `reveal()` gives it away, so that each place that does can be found.
@@ -71,4 +72,9 @@ function isRun(value: string): boolean {
     if (Math.abs(value.charCodeAt(i) - value.charCodeAt(i - 1)) === 1) steps++
   }
   return steps >= (value.length - 1) * 0.8
+}
+
+/** Whether both are the same bytes (of a MAC, a digest, a password), in a time that tells nothing but their lengths. */
+export function equalBytes(expected: Uint8Array, given: Uint8Array): boolean {
+  return expected.length === given.length && timingSafeEqual(expected, given)
 }

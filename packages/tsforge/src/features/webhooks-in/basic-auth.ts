@@ -1,5 +1,5 @@
-import { createHash, createSecretKey, timingSafeEqual } from 'node:crypto'
-import { Secret } from '../../kernel/secret.ts'
+import { createHash, createSecretKey } from 'node:crypto'
+import { equalBytes, Secret } from '../../kernel/secret.ts'
 import { signaturesErrors } from '../../primitives/signatures/index.ts'
 import { at } from './places.ts'
 import type { Place } from './places.ts'
@@ -54,16 +54,11 @@ const scheme: WebhookScheme = {
     const given = typeof authorization === 'string' ? /^basic +([\w+/]+={0,2})$/i.exec(authorization)?.[1] : undefined
     if (given === undefined) return { ok: false, reason: 'malformed' }
     const theirs = digest(given)
-    const key = keys.findIndex(({ verifying }) => equal(verifying.export(), theirs))
+    const key = keys.findIndex(({ verifying }) => equalBytes(verifying.export(), theirs))
     return key === -1 ? { ok: false, reason: 'mismatch' } : { ok: true, id: undefined, timestamp: undefined, key }
   },
 }
 
 function digest(text: string): Buffer {
   return createHash('sha256').update(text).digest()
-}
-
-/** The decoy's key is as long as it likes. */
-function equal(ours: Buffer, theirs: Buffer): boolean {
-  return ours.length === theirs.length && timingSafeEqual(ours, theirs)
 }

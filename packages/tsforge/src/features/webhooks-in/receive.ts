@@ -7,6 +7,7 @@ import type { NewDelivery } from './delivery-repository.ts'
 import { webhooksInErrors } from './errors.ts'
 import { webhookRefused } from './events.ts'
 import { storableHeaders } from './headers.ts'
+import { parseJson } from './json.ts'
 import type { WebhooksInMeters } from './meters.ts'
 import { decoy, keysFor } from './secrets.ts'
 import type { WebhookSource } from './source.ts'
@@ -47,7 +48,11 @@ export async function verify(source: WebhookSource, incoming: IncomingWebhook, p
     const asks = challenge === undefined ? {} : { headers: { 'www-authenticate': challenge } }
     throw webhooksInErrors.error(`webhooks_in.${answers[reason]}`, asks)
   }
-  return { tenantId, timestamp: verdict.timestamp, request: { headers, body, json: parse(body), signedId: verdict.id } }
+  return {
+    tenantId,
+    timestamp: verdict.timestamp,
+    request: { headers, body, json: parseJson(body), signedId: verdict.id },
+  }
 }
 
 const answers = {
@@ -61,14 +66,6 @@ const answers = {
 
 function reasonOf(verdict: WebhookVerdict): WebhookRefusal {
   return verdict.ok ? 'mismatch' : verdict.reason
-}
-
-function parse(body: Buffer): unknown {
-  try {
-    return JSON.parse(body.toString('utf8')) as unknown
-  } catch {
-    return undefined
-  }
 }
 
 const confirmMs = 8000

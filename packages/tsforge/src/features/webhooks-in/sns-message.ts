@@ -1,3 +1,5 @@
+import { parseJson } from './json.ts'
+
 /**
  * Messages of Amazon SNS as they are posted, and what of them is signed.
  * https://docs.aws.amazon.com/sns/latest/dg/sns-verify-signature-of-message.html
@@ -50,7 +52,7 @@ const besides = ['Signature', 'SignatureVersion', 'SigningCertURL'] as const
 
 /** `missing`: it has no signature. `malformed`: in a form that SNS gives nothing. */
 export function readSnsMessage(body: string | Uint8Array): SnsMessage | 'missing' | 'malformed' {
-  const json = parse(body)
+  const json = parseJson(body)
   if (typeof json !== 'object' || json === null || Array.isArray(json)) return 'missing'
   const fields = json as Readonly<Record<string, unknown>>
   if (fields['Signature'] === undefined) return 'missing'
@@ -88,12 +90,4 @@ function confirms(url: string, topic: string): boolean {
     return all.length === 1 && all[0] === value
   }
   return asks('Action', 'ConfirmSubscription') && asks('TopicArn', topic)
-}
-
-function parse(body: string | Uint8Array): unknown {
-  try {
-    return JSON.parse(typeof body === 'string' ? body : Buffer.from(body).toString('utf8')) as unknown
-  } catch {
-    return undefined
-  }
 }

@@ -2,6 +2,7 @@ import { createSecretKey, verify } from 'node:crypto'
 import { Secret } from '../../kernel/secret.ts'
 import { signaturesErrors } from '../../primitives/signatures/index.ts'
 import type { SignatureKey, SignedRequest } from '../../primitives/signatures/index.ts'
+import { parseJson } from './json.ts'
 import { textAt } from './places.ts'
 import { createSnsCertificates } from './sns-certificates.ts'
 import type { SnsCertificates } from './sns-certificates.ts'
@@ -36,7 +37,10 @@ export function sns({ sha1 = true, event }: SnsSpec = {}): WebhookVerifier {
     describe({ json, signedId }) {
       const type = textAt(json, 'Type')
       if (type === 'SubscriptionConfirmation') return { confirm: textAt(json, 'SubscribeURL') }
-      const told = event === undefined || type !== 'Notification' ? undefined : textAt(inner(json), event)
+      const told =
+        event === undefined || type !== 'Notification'
+          ? undefined
+          : textAt(parseJson(textAt(json, 'Message') ?? ''), event)
       return { id: signedId, signed: true, event: told ?? type }
     },
   }
@@ -74,12 +78,4 @@ async function verdictOf(
 
 function refused(reason: WebhookRefusal): WebhookVerdict {
   return { ok: false, reason }
-}
-
-function inner(json: unknown): unknown {
-  try {
-    return JSON.parse(textAt(json, 'Message') ?? '') as unknown
-  } catch {
-    return undefined
-  }
 }

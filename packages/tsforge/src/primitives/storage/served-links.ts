@@ -1,4 +1,5 @@
-import { createHmac, timingSafeEqual } from 'node:crypto'
+import { createHmac } from 'node:crypto'
+import { equalBytes } from '../../kernel/secret.ts'
 import type { Clock } from '../../kernel/clock.ts'
 import type { Secrets } from '../../kernel/secrets.ts'
 import type { DriverSigner, SignedGet, SignedPost, SignedPut, SizeRange } from './driver.ts'
@@ -56,8 +57,7 @@ export function createServedLinks({ secrets, clock, origin }: ServedLinksParts):
       const text = token.slice(0, dot)
       const given = Buffer.from(token.slice(dot + 1), 'base64url')
       const expected = mac(text)
-      if (given.length !== expected.length || !timingSafeEqual(given, expected))
-        throw storageErrors.error('storage.link_invalid')
+      if (!equalBytes(expected, given)) throw storageErrors.error('storage.link_invalid')
       const permit = JSON.parse(Buffer.from(text, 'base64url').toString()) as Permit & { readonly expiresAt: number }
       if (permit.method !== method || permit.expiresAt <= clock.now()) throw storageErrors.error('storage.link_invalid')
       return permit as never
