@@ -7,6 +7,11 @@ export interface FakeClock extends Clock {
    * they wake (promises, immediates) settle before time goes on. Rejects with what a timer throws.
    */
   advance(ms: number): Promise<void>
+  /**
+   * Lets time pass, `stepMs` (10) by `stepMs`, until `promise` settles, and gives what it gives: for what waits for time
+   * and for real parts (a database, a socket) in turn. Goes ten times as fast as a clock, so that those parts keep up.
+   */
+  advanceUntil<T>(promise: Promise<T>, stepMs?: number): Promise<T>
   /** Makes the wall clock jump to `now` as an administrator would; timers and `monotonic` do not notice. */
   jump(now: number): void
   /** Timers and sleeps that wait. A test that ends with some has found a leak. */
@@ -76,6 +81,16 @@ export function createFakeClock(startMs: number = Date.UTC(2026, 0, 1)): FakeClo
       }
       elapsed = Math.max(elapsed, until)
       await settle()
+    },
+    async advanceUntil(promise, stepMs = 10) {
+      let settled = false
+      const end = (): void => void (settled = true)
+      promise.then(end, end)
+      while (!settled) {
+        await new Promise((resolve) => setTimeout(resolve, stepMs / 10))
+        if (!settled) await this.advance(stepMs)
+      }
+      return promise
     },
     jump(now) {
       offset = now - elapsed

@@ -1,6 +1,6 @@
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { existsSync, readFileSync, readdirSync, rmSync } from 'node:fs'
 import { connect, createServer } from 'node:net'
 
 /** Whether the command is there and runs. */
@@ -39,9 +39,10 @@ export class ServerProcess {
     })
   }
 
-  /** Stops answering, with every connection open. */
+  /** Stops answering, with every connection open. Returns when each thread stands: the signal alone leaves it time for an answer. */
   pause(): void {
     this.#child.kill('SIGSTOP')
+    while (!this.ended && isRunning(this.#child.pid!));
   }
 
   resume(): void {
@@ -64,6 +65,16 @@ export class ServerProcess {
       await new Promise((wait) => setTimeout(wait, 10))
     }
   }
+}
+
+/** Whether a thread of the process is not stopped yet; `false` where the system does not tell. */
+function isRunning(pid: number): boolean {
+  const tasks = `/proc/${pid}/task`
+  if (!existsSync(tasks)) return false
+  return readdirSync(tasks).some((thread) => {
+    const stat = readFileSync(`${tasks}/${thread}/stat`, 'utf8')
+    return !/^[TtZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
+  })
 }
 
 /** Whether what listens there greets who connects (and says `word`) as `is` wants it. */

@@ -31,6 +31,22 @@ test('what a sleep wakes settles before time goes on', async () => {
   expect(times).toEqual([10, 20, 30])
 })
 
+test('time passes until a promise settles, and no longer', async () => {
+  const clock = createFakeClock()
+  const inTurn = (async () => {
+    await clock.sleep(15)
+    await new Promise((resolve) => setTimeout(resolve, 5))
+    await clock.sleep(15)
+    return 'done'
+  })()
+  expect(await clock.advanceUntil(inTurn)).toBe('done')
+  const after = clock.monotonic()
+  expect(after).toBeGreaterThanOrEqual(30)
+  await expect(clock.advanceUntil(Promise.reject(new Error('no')))).rejects.toThrow('no')
+  await new Promise((resolve) => setImmediate(resolve))
+  expect(clock.monotonic() - after).toBeLessThanOrEqual(10)
+})
+
 test('an interval repeats until it is cancelled', async () => {
   const clock = createFakeClock()
   let runs = 0

@@ -61,9 +61,7 @@ describe('events of a test app', () => {
     const app = await open(subscribe({ name: 'index', to: placed, handler: () => {} }))
     await app.work()
     await expect(app.events.drain()).rejects.toThrow('delivers events by itself')
-    const stopping = app[Symbol.asyncDispose]()
-    for (let n = 0; n < 10; n++) await app.clock.advance(100)
-    await stopping
+    await app.clock.advanceUntil(app[Symbol.asyncDispose]())
     await using bare = await createTestApp({ features: [] })
     expect(() => bare.events).toThrow(/events/)
   })

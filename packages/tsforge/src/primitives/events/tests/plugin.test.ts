@@ -45,18 +45,11 @@ describe('an app with subscriptions', () => {
     await app.work()
     const events = app.get(eventsPort) as RunningEvents
     await events.emit(app.db, placed, { n: 1 })
-    let handled = false
-    void done.promise.then(() => (handled = true))
     // What is emitted before the dispatcher listens is found by its next look.
-    while (!handled) {
-      await app.db.query('select 1')
-      await app.clock.advance(10)
-    }
+    await app.clock.advanceUntil(done.promise)
     expect(events.worker.dispatcher.status).toMatchObject({ state: 'running', held: ['own'], failing: false })
     expect(await app.client.get('/readyz')).toMatchObject({ status: 200 })
-    const stopping = app.stop()
-    for (let n = 0; n < 10; n++) await app.clock.advance(100)
-    await stopping
+    await app.clock.advanceUntil(app.stop())
     expect(events.worker.dispatcher.status).toMatchObject({ state: 'stopped', held: [] })
   })
 

@@ -45,11 +45,10 @@ describe('an app with jobs', () => {
     const app = await createTestApp({ features: [indexing], env: { FORGE_JOBS_GRACE: '1s' } })
     await app.work()
     await app.get(jobsPort).enqueue(note, { text: 'x' })
-    await done.promise
+    // What is added before the worker listens is found by its next look.
+    await app.clock.advanceUntil(done.promise)
     expect(await app.client.get('/readyz')).toMatchObject({ status: 200 })
-    const stopping = app.stop()
-    for (let n = 0; n < 30; n++) await app.clock.advance(100)
-    await stopping
+    await app.clock.advanceUntil(app.stop())
     expect(journal).toEqual(['begin', 'abort', 'drain'])
   })
 
