@@ -23,6 +23,7 @@ export default defineConfig({
     // Ceilings for the worst machine; nothing waits for them.
     testTimeout: 60_000,
     hookTimeout: 60_000,
+    expect: { poll: { timeout: 20_000 } },
     globalSetup: ['packages/tsforge/src/testing/setup.ts'],
     ...(report === undefined ? {} : { reporters: ['default', 'json'], outputFile: { json: report } }),
   },
