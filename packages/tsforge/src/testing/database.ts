@@ -35,11 +35,14 @@ export async function createTestDatabase(sources: readonly MigrationSource[] = [
   }
 }
 
+/** Others make databases too, and templates take a busy machine long. */
+const patient = { poolWaitMs: 60_000, lockTimeoutMs: 60_000, statementTimeoutMs: 60_000 }
+
 let admin: DbDriver | undefined
 
 /** One connection of this worker for making and dropping databases; it does not hold the process. */
 function adminOf(url: string): DbDriver {
-  return (admin ??= postgres({ url, max: 2, idleMs: 500, applicationName: 'forge-test' }))
+  return (admin ??= postgres({ url, max: 2, idleMs: 500, applicationName: 'forge-test', ...patient }))
 }
 
 const templates = new Map<string, Promise<string>>()

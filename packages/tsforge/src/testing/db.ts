@@ -91,7 +91,8 @@ export async function testDb({ migrations = [], clock = systemClock }: TestDbInp
     )
   }
   const fresh = await createTestDatabase(migrations)
-  const connect = (): Db => open(postgres({ url: fresh.url, clock }))
+  // Many wait for a connection at once, on a machine that may be busy.
+  const connect = (): Db => open(postgres({ url: fresh.url, clock, poolWaitMs: 30_000 }))
   return extended(connect(), fresh.url, connect, async () => {
     await closeAll()
     await fresh[Symbol.asyncDispose]()

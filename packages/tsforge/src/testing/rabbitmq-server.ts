@@ -17,7 +17,7 @@ export interface RabbitmqServer extends AsyncDisposable {
 export interface RabbitmqServerSettings {
   /** Lines of its configuration, e.g. `max_message_size = 1024`. */
   readonly config?: string
-  /** Default 60 s: a busy machine takes long to start one. */
+  /** Default 120 s: a busy machine takes long to start one. */
   readonly startMs?: number
 }
 
@@ -33,7 +33,7 @@ if (!hasRabbitmq && process.env['FORGE_TEST_NO_SKIP'] === '1') throw new Error('
 
 /** Starts one, in about four seconds. Everything of it goes with it. */
 export async function startRabbitmq(settings: RabbitmqServerSettings = {}): Promise<RabbitmqServer> {
-  const { config = '', startMs = 60_000 } = settings
+  const { config = '', startMs = 120_000 } = settings
   if (!hasRabbitmq) throw new Error('no rabbitmq-server is installed')
   const [port, dist, epmdPort] = [await freePort(), await freePort(), await freePort()]
   const dir = mkdtempSync(join(tmpdir(), 'forge-rabbitmq-'))

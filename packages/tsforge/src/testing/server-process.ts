@@ -13,13 +13,23 @@ export function isInstalled(command: string): boolean {
   }
 }
 
-/** A port of loopback that nobody listens on, at this moment. */
+/** Below what a system gives to who asks for any port: nobody gets it between the look and its use. */
+const [lowest, highest] = [12_000, 32_000] as const
+let last = lowest + Math.floor(Math.random() * (highest - lowest))
+
+/** A port of loopback that nobody listens on. */
 export async function freePort(): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((done, fail) => server.once('error', fail).listen(0, '127.0.0.1', done))
-  const { port } = server.address() as { port: number }
-  await new Promise((done) => server.close(done))
-  return port
+  do last = last < highest ? last + 1 : lowest
+  while (!(await isFree(last)))
+  return last
+}
+
+function isFree(port: number): Promise<boolean> {
+  return new Promise((done) => {
+    const server = createServer()
+    server.once('error', () => done(false))
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)))
+  })
 }
 
 /** A server that a test has started: a child process that says nothing. */

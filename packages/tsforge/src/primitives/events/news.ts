@@ -62,10 +62,14 @@ export class News {
   #begin(): void {
     this.#look()
     this.#deafen ??= this.#parts.driver.listen(() => this.#outside(() => this.#call()))
-    this.#deafen.catch((error: unknown) => {
-      this.#deafen = undefined
-      this.#parts.log.warn({ err: error }, 'the log of events cannot be listened to; it is looked at instead')
-    })
+    this.#deafen.then(
+      // Who committed before we could hear has called in vain.
+      () => this.#look(),
+      (error: unknown) => {
+        this.#deafen = undefined
+        this.#parts.log.warn({ err: error }, 'the log of events cannot be listened to; it is looked at instead')
+      },
+    )
   }
 
   async #end(): Promise<void> {

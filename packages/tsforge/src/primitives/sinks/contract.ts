@@ -60,6 +60,8 @@ export function loggedEvent(changes: Partial<LoggedEvent> = {}): LoggedEvent {
 }
 
 const never = new AbortController().signal
+/** For brokers that are well, on a machine that may be busy. */
+const patienceMs = 30_000
 const ids = (events: readonly { readonly id: string }[]): string[] => events.map(({ id }) => id)
 
 async function failureOf(work: Promise<void>): Promise<SinkError> {
@@ -77,7 +79,7 @@ export function sinkContract({ name, create, without = [] }: SinkContract): void
     let lab: SinkLab
     const open: Sink[] = []
     const sinkTo = (options: SinkOptions = {}): Sink => {
-      const sink = createSink(lab.driver(), { to: lab.addresses[0], ...options })
+      const sink = createSink(lab.driver(), { to: lab.addresses[0], deadlineMs: patienceMs, ...options })
       open.push(sink)
       return sink
     }
@@ -90,7 +92,7 @@ export function sinkContract({ name, create, without = [] }: SinkContract): void
 
     beforeAll(async () => {
       lab = await create()
-    }, 120_000)
+    }, 180_000)
     afterAll(async () => {
       await Promise.all(open.map((sink) => sink.close()))
       await lab?.[Symbol.asyncDispose]()
@@ -187,7 +189,10 @@ export function sinkContract({ name, create, without = [] }: SinkContract): void
       it('loses nothing that it confirmed when the broker is killed in mid-batch, and goes on by itself', async () => {
         const crash = lab.crash!
         const batch = keyed(4, 100)
-        const sink = createSink(killingAt(30, lab.driver(), crash.kill), { to: lab.addresses[0], deadlineMs: 20_000 })
+        const sink = createSink(killingAt(30, lab.driver(), crash.kill), {
+          to: lab.addresses[0],
+          deadlineMs: patienceMs,
+        })
         open.push(sink)
         await sink.publish([loggedEvent()], never)
         const error = await sink.publish(batch, never).catch((fault: SinkError) => fault)
@@ -217,7 +222,7 @@ export function sinkContract({ name, create, without = [] }: SinkContract): void
           const mine = ids(batch.filter(({ partitionkey }) => partitionkey === `key ${key}`))
           expect([...new Set(order)].filter((id) => mine.includes(id))).toEqual(mine)
         }
-      }, 120_000)
+      }, 300_000)
     }
     if (!without.includes('crash')) survival()
   })

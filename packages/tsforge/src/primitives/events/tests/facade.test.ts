@@ -118,6 +118,27 @@ describe('watching', () => {
     expect(clock.pending).toBe(0)
   })
 
+  it('tells of what was committed before it could hear, as soon as it can', async () => {
+    const clock = createFakeClock()
+    const driver = memory({ clock })
+    const listen = driver.listen.bind(driver)
+    const hears = Promise.withResolvers<void>()
+    driver.listen = (listener) => hears.promise.then(() => listen(listener))
+    const events = createEvents(driver, { clock })
+    let told = 0
+    const stop = events.watch(() => void told++)
+    await clock.advance(0)
+    const before = told
+    await inMemory((tx) => events.emit(tx, order, { id: 'o', total: 1 }))
+    await clock.advance(0)
+    expect(told).toBe(before)
+    hears.resolve()
+    await clock.advance(0)
+    expect(told).toBe(before + 1)
+    stop()
+    await events.close()
+  })
+
   it('goes on when the store was away for a while', async () => {
     const clock = createFakeClock()
     const driver = memory({ clock })

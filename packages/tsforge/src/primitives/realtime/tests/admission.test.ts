@@ -5,7 +5,7 @@ import { createTestApp } from '../../../testing/app.ts'
 import type { EventStream } from '../../../testing/event-stream.ts'
 import { realtime } from '../index.ts'
 import { streamClosed, streamOpened } from '../events.ts'
-import { greeted, numbers, pass, seen, tenantOf, world } from './fixture.ts'
+import { greeted, next, numbers, pass, seen, tenantOf, world } from './fixture.ts'
 import type { World } from './fixture.ts'
 
 const refusal = ({ status, body }: EventStream) => [status, (body as { error: { code: string } }).error.code]
@@ -75,7 +75,7 @@ describe('who may listen', () => {
     await using again = await w.open(ada, 'topics=notes', { lastEventId: start })
     await seen(w, again, expected)
     await w.note(mine, 100)
-    await again.next()
+    await next(w, again)
     await seen(w, again, [...expected, 100])
     expect(live.text).not.toContain(theirs)
   })
@@ -170,7 +170,7 @@ describe('a ticket', () => {
     await using stream = await w.open(undefined, `topics=notes&ticket=${ticket}`)
     expect(stream.status).toBe(200)
     await w.note(tenant, 1)
-    await stream.next()
+    await next(w, stream)
     expect(numbers(stream)).toEqual([1])
     expect(refusal(await w.open(undefined, `topics=notes&ticket=${ticket}`))).toEqual([401, 'realtime.ticket_invalid'])
     stream.cut()

@@ -5,7 +5,7 @@ import { defineFeature } from '../../../http/feature.ts'
 import { createTestApp } from '../../../testing/app.ts'
 import type { TestApp, TestUser } from '../../../testing/app.ts'
 import { openEventStream } from '../../../testing/event-stream.ts'
-import type { EventStream, EventStreamOptions } from '../../../testing/event-stream.ts'
+import type { EventStream, EventStreamOptions, StreamedEvent } from '../../../testing/event-stream.ts'
 import { defineEvent, eventsPort } from '../../events/index.ts'
 import type { EmitOptions, Events, EventType } from '../../events/index.ts'
 import { defineTopic, realtime, realtimePort } from '../index.ts'
@@ -107,6 +107,14 @@ export async function pass(app: TestApp, ms: number, stepMs = 500): Promise<void
 export async function until({ app }: Pick<World, 'app'>, condition: () => boolean): Promise<void> {
   for (let step = 0; step < 3000 && !condition(); step++) await pass(app, 10, 10)
   if (!condition()) throw new Error('it did not come to that')
+}
+
+/** The next event. What commits just before the app hears is found by a look, which comes with time. */
+export async function next(w: Pick<World, 'app'>, stream: EventStream): Promise<StreamedEvent> {
+  let event: StreamedEvent | undefined
+  void stream.next().then((come) => (event = come))
+  await until(w, () => event !== undefined)
+  return event!
 }
 
 export async function seen(w: Pick<World, 'app'>, stream: EventStream, expected: readonly number[]): Promise<void> {

@@ -41,7 +41,8 @@ export async function postgresLab(
 }
 
 export async function redisLab(url: string): Promise<Lab & { readonly connections: readonly Redis[] }> {
-  const connections = [createRedis({ url }), createRedis({ url })]
+  const connect = (): Redis => createRedis({ url, connectMs: 20_000 })
+  const connections = [connect(), connect()]
   const made = await postgresLab(
     (events, at) => redis(connections[at]!, { events, clock: systemClock, log: silentLog, length: 100 }),
     async () => {

@@ -27,7 +27,7 @@ describe.runIf(hasNats)('events that a dispatcher publishes', () => {
     const sink = createSink(nats({ url: server.url, stream: 'facts', create: { subjects: ['order.*'] } }))
     const backoff = { baseMs: 20, capMs: 200 }
     const subscriptions = [toSink({ name: 'bus', to: 'order.*', from: 'start', sink, backoff })]
-    const dispatcher = createDispatcher({ events, subscriptions, options: { graceMs: 1000 } })
+    const dispatcher = createDispatcher({ events, subscriptions, options: { graceMs: 1000, leaseMs: 60_000 } })
     running.push(dispatcher)
     dispatcher.start()
     return dispatcher
@@ -76,7 +76,7 @@ describe.runIf(hasNats)('events that a dispatcher publishes', () => {
   it('are all in the broker, once and in the order of their key, over deaths of the broker and a change of dispatcher', async () => {
     const first = dispatch()
     await emit(0, 10)
-    await vi.waitFor(async () => expect(await count()).toBeGreaterThan(0), { timeout: 20_000, interval: 50 })
+    await vi.waitFor(async () => expect(await count()).toBeGreaterThan(0), { timeout: 60_000, interval: 50 })
     await server.kill()
     await emit(10, 20)
     await server.start()
@@ -88,12 +88,12 @@ describe.runIf(hasNats)('events that a dispatcher publishes', () => {
     await server.kill()
     await server.start()
     const all = async (): Promise<void> => expect(await count()).toBe(3 * 35)
-    await vi.waitFor(all, { timeout: 30_000, interval: 100 })
+    await vi.waitFor(all, { timeout: 60_000, interval: 100 })
     await second.drain()
     const found = await stored()
     for (const order of [0, 1, 2])
       expect(found.filter((each) => each.order === order).map(({ step }) => step)).toEqual(
         Array.from({ length: 35 }, (_, step) => step),
       )
-  }, 60_000)
+  }, 180_000)
 })

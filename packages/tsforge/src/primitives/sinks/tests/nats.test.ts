@@ -3,6 +3,7 @@ import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
 import type { NatsConnection } from '@nats-io/transport-node'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createFakeClock } from '../../../testing/clock.ts'
 import { hasNats, startNats } from '../../../testing/nats-server.ts'
 import type { NatsServer } from '../../../testing/nats-server.ts'
 import type { Sink } from '../../events/index.ts'
@@ -16,14 +17,14 @@ const never = new AbortController().signal
 const create = { subjects: ['order.>', 'other.>'] }
 
 async function messagesOf(url: string, stream: string): Promise<StoredMessage[]> {
-  const connection = await connect({ servers: url, timeout: 10_000 })
+  const connection = await connect({ servers: url, timeout: 30_000 })
   try {
-    const manager = await jetstreamManager(connection)
+    const manager = await jetstreamManager(connection, { timeout: 30_000 })
     const { state } = await manager.streams.info(stream)
     if (state.messages === 0) return []
     const consumer = await jetstream(connection).consumers.get(stream)
     const found: StoredMessage[] = []
-    for await (const message of await consumer.fetch({ max_messages: state.messages, expires: 5000 })) {
+    for await (const message of await consumer.fetch({ max_messages: state.messages, expires: 30_000 })) {
       const headers = message.headers!
       const attributes = Object.fromEntries(
         headers
@@ -142,16 +143,19 @@ describe.runIf(hasNats)('nats', () => {
 
   it('gives up a server that hangs when the time is up, and comes back on a new connection', async () => {
     await using server = await startNats()
-    const sink = createSink(nats({ url: server.url, stream: 'facts', create }), { deadlineMs: 300 })
+    const clock = createFakeClock()
+    const sink = createSink(nats({ url: server.url, stream: 'facts', create }), { clock, deadlineMs: 300 })
     await sink.publish([loggedEvent()], never)
     server.pause()
     const batch = Array.from({ length: 50 }, () => loggedEvent())
-    await expect(sink.publish(batch, never)).rejects.toMatchObject({
+    const hanging = expect(sink.publish(batch, never)).rejects.toMatchObject({
       code: 'sinks.unavailable',
       unconfirmed: batch.map(({ id }) => id),
     })
+    await clock.advance(300)
+    await hanging
     server.resume()
-    await expect.poll(() => sink.publish(batch, never).then(() => 'sent', String), { timeout: 10_000 }).toBe('sent')
+    await expect.poll(() => sink.publish(batch, never).then(() => 'sent', String)).toBe('sent')
     expect(await messagesOf(server.url, 'facts')).toHaveLength(51)
     await sink.close()
   })

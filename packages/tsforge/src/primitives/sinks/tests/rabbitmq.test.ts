@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { connect } from 'amqplib'
 import type { ChannelModel } from 'amqplib'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { createFakeClock } from '../../../testing/clock.ts'
 import { freePort } from '../../../testing/redis-server.ts'
 import { hasRabbitmq, startRabbitmq } from '../../../testing/rabbitmq-server.ts'
 import type { RabbitmqServer } from '../../../testing/rabbitmq-server.ts'
@@ -66,9 +67,9 @@ describe.runIf(hasRabbitmq)('rabbitmq', () => {
     server = await startRabbitmq({
       config: `listeners.ssl.1 = 127.0.0.1:${tlsPort}\n${files}\nssl_options.verify = verify_none`,
     })
-  }, 90_000)
+  }, 180_000)
   afterAll(async () => {
-    await server[Symbol.asyncDispose]()
+    await server?.[Symbol.asyncDispose]()
     cert[Symbol.dispose]()
   }, 30_000)
 
@@ -135,13 +136,18 @@ describe.runIf(hasRabbitmq)('rabbitmq', () => {
     await queue('slow', 'slow')
     await using proxy = await startTcpProxy(server.port)
     const url = `amqp://guest:guest@127.0.0.1:${proxy.port}`
-    const sink = createSink(rabbitmq({ url, exchange: 'facts' }), { to: 'slow', deadlineMs: 500 })
+    const clock = createFakeClock()
+    const sink = createSink(rabbitmq({ url, exchange: 'facts' }), { to: 'slow', clock, deadlineMs: 500 })
     await expect.poll(() => sink.publish([loggedEvent()], never).then(() => 'sent', String)).toBe('sent')
     proxy.set({ kind: 'blackhole' })
     const batch = [loggedEvent(), loggedEvent()]
-    await expect(sink.publish(batch, never)).rejects.toMatchObject({ unconfirmed: batch.map(({ id }) => id) })
+    const hanging = expect(sink.publish(batch, never)).rejects.toMatchObject({
+      unconfirmed: batch.map(({ id }) => id),
+    })
+    await clock.advance(500)
+    await hanging
     proxy.set({ kind: 'open' })
-    await expect.poll(() => sink.publish(batch, never).then(() => 'sent', String), { timeout: 10_000 }).toBe('sent')
+    await expect.poll(() => sink.publish(batch, never).then(() => 'sent', String)).toBe('sent')
     await sink.close()
   })
 

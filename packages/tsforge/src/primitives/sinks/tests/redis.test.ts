@@ -11,6 +11,8 @@ import { redis } from '../drivers/redis.ts'
 import type { SinkError } from '../errors.ts'
 
 const never = new AbortController().signal
+/** Of a server that is well, on a machine that may be busy. */
+const patient = { connectMs: 20_000, deadlineMs: 20_000 }
 const durable = ['--appendonly', 'yes', '--appendfsync', 'always']
 
 async function entriesOf(client: Redis, stream: string): Promise<StoredMessage[]> {
@@ -30,10 +32,10 @@ describe.runIf(hasRedis)('redis', () => {
     name: 'redis',
     create: async () => {
       const server = await startRedis({ args: durable })
-      const reader = createRedis({ url: server.url, deadlineMs: 5000 })
+      const reader = createRedis({ url: server.url, ...patient })
       await reader.command(['SET', 'refused', 'no stream'])
       return {
-        driver: () => redis({ url: server.url }),
+        driver: () => redis({ url: server.url, ...patient }),
         addresses: ['orders', 'others'],
         refused: 'refused',
         stored: async () => {
@@ -55,7 +57,7 @@ describe.runIf(hasRedis)('redis', () => {
     let reader: Redis
     beforeAll(async () => {
       server = await startRedis()
-      reader = createRedis({ url: server.url, deadlineMs: 5000 })
+      reader = createRedis({ url: server.url, ...patient })
     })
     afterAll(async () => {
       await reader.close()
