@@ -1,5 +1,7 @@
 import type { IncomingMessage } from 'node:http'
 import { httpErrors } from './errors.ts'
+import { Incoming } from './incoming.ts'
+import type { BodySink } from './incoming.ts'
 import { remembering } from './recent.ts'
 
 /** Whether the request announces a body at all. */
@@ -45,45 +47,46 @@ export interface BodyReceiver {
   failed(error: Error): void
 }
 
-const reader = Symbol('body reader')
-type Read = IncomingMessage & { [reader]?: Reader | undefined }
-
-class Reader {
-  readonly receiver: BodyReceiver
-  readonly limit: number
-  first: Buffer | undefined = undefined
-  chunks: Buffer[] | undefined = undefined
-  size = 0
+class Reader implements BodySink {
+  readonly #receiver: BodyReceiver
+  readonly #limit: number
+  #first: Buffer | undefined = undefined
+  #chunks: Buffer[] | undefined = undefined
+  #size = 0
 
   constructor(receiver: BodyReceiver, limit: number) {
-    this.receiver = receiver
-    this.limit = limit
+    this.#receiver = receiver
+    this.#limit = limit
+  }
+
+  data(chunk: Buffer): boolean {
+    this.#size += chunk.length
+    if (this.#size > this.#limit) {
+      this.#receiver.failed(tooLarge(this.#limit))
+      return false
+    }
+    if (this.#first === undefined) this.#first = chunk
+    else (this.#chunks ??= [this.#first]).push(chunk)
+    return true
+  }
+
+  end(): void {
+    this.#receiver.body(
+      this.#chunks === undefined ? (this.#first ?? Buffer.alloc(0)) : Buffer.concat(this.#chunks, this.#size),
+    )
   }
 }
 
-/** Collects at most `limit` bytes. The listeners are shared functions, so a request costs one small object. */
+/** Collects at most `limit` bytes. */
 export function readBody(req: IncomingMessage, limit: number, receiver: BodyReceiver): void {
-  ;(req as Read)[reader] = new Reader(receiver, limit)
+  const reader = new Reader(receiver, limit)
+  if (req instanceof Incoming && req.deliver(reader)) return
+  const onData = (chunk: Buffer): void => {
+    if (reader.data(chunk)) return
+    req.off('data', onData)
+    req.off('end', onEnd)
+  }
+  const onEnd = (): void => reader.end()
   req.on('data', onData)
   req.on('end', onEnd)
-}
-
-function onData(this: Read, chunk: Buffer): void {
-  const read = this[reader]
-  if (read === undefined) return
-  read.size += chunk.length
-  if (read.size > read.limit) {
-    this[reader] = undefined
-    read.receiver.failed(tooLarge(read.limit))
-  } else if (read.first === undefined) read.first = chunk
-  else (read.chunks ??= [read.first]).push(chunk)
-}
-
-function onEnd(this: Read): void {
-  const read = this[reader]
-  if (read === undefined) return
-  this[reader] = undefined
-  read.receiver.body(
-    read.chunks === undefined ? (read.first ?? Buffer.alloc(0)) : Buffer.concat(read.chunks, read.size),
-  )
 }

@@ -1,5 +1,5 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { enterContext, runWithContext } from '../kernel/context.ts'
+import { runWithContext } from '../kernel/context.ts'
 import { checkBodyHeaders, readBody } from './body.ts'
 import type { CompiledRoute, TextInput } from './compiled-route.ts'
 import { httpErrors } from './errors.ts'
@@ -140,9 +140,8 @@ class Receiver {
     if (exchange.answered) return
     exchange.bodyRead = true
     if (exchange.route.around !== undefined) exchange.extend().bytes = bytes
-    // The end of a body comes as a tick of its own, from outside of the request's context.
-    enterContext(exchange.unit)
-    parseAndInvoke(exchange, bytes)
+    // The end of a body comes from outside of the request's context.
+    runWithContext(exchange.unit, parseAndInvoke, exchange, bytes)
   }
 
   failed(error: Error): void {

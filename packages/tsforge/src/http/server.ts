@@ -13,6 +13,7 @@ import { Deadlines } from './deadlines.ts'
 import { httpErrors } from './errors.ts'
 import { docsRoutes } from './docs-page.ts'
 import { Exchange } from './exchange.ts'
+import { Incoming } from './incoming.ts'
 import { Later } from './later.ts'
 import { Meters } from './meters.ts'
 import { missingRoutes } from './missing.ts'
@@ -181,6 +182,7 @@ function createFastify(site: Site): FastifyInstance {
     maxRequestsPerSocket: options.maxRequestsPerSocket,
     routerOptions,
     http: {
+      IncomingMessage: Incoming,
       maxHeaderSize: options.headerLimitBytes,
       headersTimeout: Math.min(options.headersTimeoutMs, options.receiveTimeoutMs),
       connectionsCheckingInterval: 1000,

@@ -66,14 +66,6 @@ export function runWithContext<T, A extends readonly unknown[]>(
   return storage.run(context, fn, ...args)
 }
 
-/**
- * Makes `context` the current one for the rest of the running callback, and for everything that it begins: at half the cost
- * of `runWithContext`. Only for callbacks that the event loop itself calls, since nobody gets the old one back.
- */
-export function enterContext(context: RequestContext): void {
-  storage.enterWith(context)
-}
-
 export const contextErrors: ErrorCatalogue<'tenant.required'> = defineErrors({
   'tenant.required': {
     status: 400,
