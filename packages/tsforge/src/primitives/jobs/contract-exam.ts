@@ -11,7 +11,8 @@ export interface JobsLab {
 }
 
 export const error: JobError = { name: 'Error', message: 'no' }
-export const leaseMs: number = 30_000
+/** So long that no lease runs out by itself while a busy machine stands still. */
+export const leaseMs: number = 600_000
 
 export function jobOf(job: Partial<NewJob>): NewJob {
   return { kind: 'k', queue: 'q', payload: '{}', priority: 3, maxAttempts: 3, delayMs: 0, ...job }

@@ -38,7 +38,7 @@ let seed: string
 beforeAll(async () => {
   seed = await mkdtemp(join(tmpdir(), 'forge-seed-'))
   await (await startEmbedded({ dir: seed, durable: false })).stop()
-}, 60_000)
+}, 180_000)
 afterAll(() => rm(seed, { recursive: true, force: true }))
 
 async function seeded(name: string): Promise<string> {
@@ -112,7 +112,7 @@ describe('starting', () => {
     ).toEqual([{ encoding: 'UTF8', tcp: '', fsync: 'off', zone: 'UTC', ordered: true, socket: true }])
     const { mode } = await stat(server.host)
     expect(mode & 0o777).toBe(0o700)
-  }, 30_000)
+  }, 180_000)
 
   it('keeps what was written, durably unless told otherwise', async () => {
     const dir = await seeded('pg')
@@ -127,7 +127,7 @@ describe('starting', () => {
     await first.stop()
     const second = await start(dir)
     expect(await ask(second.url(), 'select n from kept')).toEqual([{ n: 42 }])
-  }, 30_000)
+  }, 180_000)
 
   it('works in folders that nobody else may enter, with paths longer than a socket allows', async () => {
     const secret = join(base, 'mode-700', 'a-rather-long-name-'.repeat(5), 'app')
@@ -137,18 +137,18 @@ describe('starting', () => {
     expect(Buffer.byteLength(server.host)).toBeLessThan(90)
     expect(await ask(server.url(), 'select 1 as one')).toEqual([{ one: 1 }])
     cleanups.push(() => rm(server.host, { recursive: true, force: true }))
-  }, 30_000)
+  }, 180_000)
 
   it('runs two apps side by side', async () => {
     const [one, two] = await Promise.all([start(await seeded('one')), start(await seeded('two'))])
     await ask(one!.url(), 'create table only_here ()')
     expect(await ask(two!.url(), `select to_regclass('only_here') as found`)).toEqual([{ found: null }])
-  }, 30_000)
+  }, 180_000)
 
   it('does not share the process group of the app, so that Ctrl-C reaches the app alone', async () => {
     const server = await start(await seeded('pg'))
     expect(groupOf(server.pid)).not.toBe(groupOf(process.pid))
-  }, 30_000)
+  }, 180_000)
 
   it('says which package is missing', async () => {
     await expect(startEmbedded({ dir: join(base, 'pg'), from: join(base, 'nowhere.js') })).rejects.toMatchObject({
@@ -162,7 +162,7 @@ describe('starting', () => {
     await (await startEmbedded({ dir, durable: false })).stop()
     await writeFile(join(dir, 'data', 'PG_VERSION'), '13\n')
     await expect(startEmbedded({ dir })).rejects.toMatchObject({ code: 'db.embedded_version', meta: { found: '13' } })
-  }, 30_000)
+  }, 180_000)
 
   it('tells what the server said when it cannot start', async () => {
     const dir = await seeded('pg')
@@ -170,7 +170,7 @@ describe('starting', () => {
     await writeFile(join(dir, 'data', 'postgresql.conf'), 'nonsense = 1\n')
     const error = (await startEmbedded({ dir }).catch((caught: unknown) => caught)) as Error
     expect(String(error.cause)).toContain('nonsense')
-  }, 30_000)
+  }, 180_000)
 })
 
 describe('databases', () => {
@@ -188,7 +188,7 @@ describe('databases', () => {
       { datname: 'template' },
     ])
     await client.end().catch(() => undefined)
-  }, 30_000)
+  }, 180_000)
 })
 
 describe('several processes of one app', () => {
@@ -199,14 +199,14 @@ describe('several processes of one app', () => {
     expect([first.owned, second.owned, second.pid]).toEqual([true, false, first.pid])
     await second.stop()
     expect(await ask(first.url, 'select 1 as one')).toEqual([{ one: 1 }])
-  }, 30_000)
+  }, 180_000)
 
   it('that start at the same moment agree on one server', async () => {
     const dir = join(base, 'pg')
     const all = await Promise.all([startElsewhere(dir), startElsewhere(dir), start(dir)])
     expect(new Set(all.map((server) => server.pid)).size).toBe(1)
     expect(all.filter((server) => server.owned)).toHaveLength(1)
-  }, 30_000)
+  }, 180_000)
 
   it('go on when the one that had started the server ends', async () => {
     const dir = await seeded('pg')
@@ -217,7 +217,7 @@ describe('several processes of one app', () => {
     expect((await db.query('select n from kept', [])).rows).toEqual([{ n: 1 }])
     await db.close()
     expect(await readPidFile(join(dir, 'data'))).toBeUndefined()
-  }, 30_000)
+  }, 180_000)
 })
 
 describe('after a crash', () => {
@@ -230,7 +230,7 @@ describe('after a crash', () => {
     expect(await ask(next.url(), 'select n from kept')).toEqual([{ n: 1 }])
     // Joined while it was still ending, or started anew: in both cases the old one goes.
     await gone(first.pid, join(dir, 'data'))
-  }, 30_000)
+  }, 180_000)
 
   it('of the server the driver starts it again and loses nothing that was committed', async () => {
     const dir = await seeded('pg')
@@ -247,7 +247,7 @@ describe('after a crash', () => {
     connectionChannel.unsubscribe(hear)
     expect((await db.query('select n from kept', [])).rows).toEqual([{ n: 1 }])
     await db.close()
-  }, 30_000)
+  }, 180_000)
 
   it('of both at once the stale files are no obstacle, even when the process id lives on as something else', async () => {
     const dir = await seeded('pg')
@@ -262,7 +262,7 @@ describe('after a crash', () => {
     await writeFile(file, stale.replace(/^\d+/, String(process.pid)))
     const next = await start(dir)
     expect([next.owned, await ask(next.url(), 'select n from kept')]).toEqual([true, [{ n: 1 }]])
-  }, 30_000)
+  }, 180_000)
 
   it('in the middle of initdb it begins again and clears away', async () => {
     const dir = join(base, 'pg')
@@ -273,7 +273,7 @@ describe('after a crash', () => {
     const server = await start(dir)
     expect(await ask(server.url(), 'select 1 as one')).toEqual([{ one: 1 }])
     expect((await readdir(dir)).filter((name) => name.startsWith('data.new-'))).toEqual([])
-  }, 30_000)
+  }, 180_000)
 })
 
 describe('binaries', () => {
@@ -292,7 +292,7 @@ describe('binaries', () => {
   it('run where npm ran no install script', async () => {
     const server = await start(await seeded('pg'), { from: await packageWithoutLinks() })
     expect(await ask(server.url(), 'select 1 as one')).toEqual([{ one: 1 }])
-  }, 60_000)
+  }, 180_000)
 
   // Only root can become somebody else; tests/e2e runs the whole app as an ordinary user.
   it.runIf(isRoot)(
@@ -309,6 +309,6 @@ describe('binaries', () => {
       expect(execFileSync('ps', ['-o', 'uid=', '-p', String(server.pid)], { encoding: 'utf8' }).trim()).toBe('65534')
       expect(row!['data']).toMatch(/^\/var\/lib\/tsforge\//)
     },
-    60_000,
+    180_000,
   )
 })

@@ -61,7 +61,7 @@ describe('the driver', () => {
     const { rows } = await db.query<{ data: string }>(`select current_setting('data_directory') as data`, [])
     expect(rows[0]!.data).toContain(join('.forge', 'postgres', 'data'))
     await db.close()
-  }, 30_000)
+  }, 180_000)
 })
 
 describe('production', () => {

@@ -110,8 +110,7 @@ describe('runners on a real database', () => {
 
   it('come back by themselves when the server ends all of their connections, again and again', async () => {
     if (db.url === undefined) return
-    const driver = connect({ url: db.url })
-    const own = createDb(driver)
+    const own = createDb(connect({ url: db.url, applicationName: 'fragile' }))
     const ran = new Map<number, number>()
     run(
       [
@@ -120,7 +119,7 @@ describe('runners on a real database', () => {
           ran.set(payload, (ran.get(payload) ?? 0) + 1)
         }),
       ],
-      { concurrency: 20, leaseMs: 2000, rescueBackoff: { baseMs: 1, capMs: 1 } },
+      { concurrency: 20, leaseMs: 5000, rescueBackoff: { baseMs: 1, capMs: 1 } },
       createJobs(postgres({ db: own })),
     )
     for (let round = 0; round < 5; round++) {
@@ -130,7 +129,7 @@ describe('runners on a real database', () => {
       )
       await sleep(30)
       await db.query(
-        'select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()',
+        `select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database() and application_name like 'fragile%'`,
       )
     }
     await until(() => ran.size === 1000)

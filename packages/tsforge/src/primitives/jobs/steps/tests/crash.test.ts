@@ -32,21 +32,21 @@ describe('a process that goes away in the middle of a step', () => {
     const thawed = Promise.withResolvers<void>()
     const over = Promise.withResolvers<unknown>()
     const freeze = (): Promise<void> => (frozen.resolve(), thawed.promise)
-    const first = lab.runner([
-      handle(long, async (call) => {
-        try {
-          return await handler(call, 'first', freeze)
-        } catch (error) {
-          over.resolve(error)
-          throw error
-        } finally {
-          over.resolve(undefined)
-        }
-      }),
-    ])
+    const freezing = handle(long, async (call) => {
+      try {
+        return await handler(call, 'first', freeze)
+      } catch (error) {
+        over.resolve(error)
+        throw error
+      } finally {
+        over.resolve(undefined)
+      }
+    })
+    // So long that no heartbeat comes meanwhile, whatever the machine does.
+    const first = lab.runner([freezing], { leaseMs: 600_000 })
     const ended = first.runUntilIdle().catch(() => 0)
     await frozen.promise
-    await lab.pass(40_000)
+    await lab.pass(700_000)
     await lab.driver.rescue({ baseMs: 1, capMs: 1 })
     await lab.pass(1000)
     await lab.settle(handle(long, (call) => handler(call, 'second', async () => {})))

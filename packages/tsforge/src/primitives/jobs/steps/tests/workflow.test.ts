@@ -119,7 +119,7 @@ describe.each(stores)('workflows in %s', (_name, create) => {
       },
     })
     const root = await flow.start(lab.jobs, {})
-    const runner = lab.runner(flow.handlers, { pollMs: 20, leaseMs: 600 })
+    const runner = lab.runner(flow.handlers, { pollMs: 20, leaseMs: 15_000 })
     runner.start()
     await expect
       .poll(async () => (await lab.jobs.list({ state: 'cancelled' })).items.length, { timeout: 20_000 })
