@@ -4,12 +4,12 @@ import type { Queue } from './deadlines.ts'
 import { strongTag } from './etag.ts'
 import type { Around, Authenticator, Gate } from './feature.ts'
 import { gatesOf } from './gates.ts'
+import { Head } from './head.ts'
 import type { Later } from './later.ts'
 import type { RouteMeter } from './meters.ts'
 import type { Outgoing } from './outgoing.ts'
 import { versionTag } from './precondition.ts'
 import type { Access, Call, PreconditionMode, Route, TenantMode } from './route.ts'
-import type { HeaderList } from './security-headers.ts'
 import { compileSerializer } from './serialization.ts'
 import type { NamedAuthenticator, Site } from './site.ts'
 import type { Validator, Validators } from './validation.ts'
@@ -48,8 +48,8 @@ export interface CompiledRoute {
   readonly tag: ((data: unknown, body: string | Buffer) => string) | undefined
   /** If-None-Match counts. */
   readonly conditional: boolean
-  readonly headers: HeaderList
-  readonly errorHeaders: HeaderList
+  readonly headers: Head
+  readonly errorHeaders: Head
   readonly queue: Queue
   readonly meter: RouteMeter
   /** Makes the body of a success; `undefined` when there is none. May set the content type. */
@@ -193,16 +193,11 @@ function textParams(names: readonly string[]): NonNullable<Route['params']> {
   return { type: 'object', properties, required: names } as unknown as NonNullable<Route['params']>
 }
 
-function headersOf(
-  site: Site,
-  vary: readonly string[],
-  cacheControl: string,
-  contentType: string | undefined,
-): HeaderList {
+function headersOf(site: Site, vary: readonly string[], cacheControl: string, contentType: string | undefined): Head {
   const list = contentType === undefined ? [] : ['content-type', contentType]
   list.push('cache-control', cacheControl)
   if (vary.length > 0) list.push('vary', vary.join(', '))
-  return [...list, ...site.security]
+  return new Head([...list, ...site.security])
 }
 
 function isText(schema: NonNullable<Route['data']>): boolean {

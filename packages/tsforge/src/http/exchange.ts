@@ -6,6 +6,7 @@ import { anything, parseAccept } from './accept.ts'
 import type { Wanted } from './accept.ts'
 import { accessLine } from './access-line.ts'
 import { Answered } from './answer.ts'
+import { Answering } from './answering.ts'
 import { announcesBody, isComing } from './body.ts'
 import { CallStanding } from './call-standing.ts'
 import { clientAddress } from './client-address.ts'
@@ -232,7 +233,7 @@ export class Exchange implements Expiring {
     const text = route.write(data, out)
     if (route.tag !== undefined && out.status < 300) {
       const tag = own?.['etag'] ?? route.tag(data, text)
-      if (own?.['etag'] === undefined) out.list.push('etag', tag)
+      if (own?.['etag'] === undefined) out.added.push('etag', tag)
       const known = route.conditional && out.status === 200 ? this.req.headers['if-none-match'] : undefined
       if (known !== undefined && noneMatches(known, tag)) {
         out.status = 304
@@ -252,12 +253,13 @@ export class Exchange implements Expiring {
       path: this.path,
     })
     const out = new Outgoing(this.route.errorHeaders, failure.status)
-    out.list.push('content-type', failure.contentType, 'content-language', failure.language)
+    const { added } = out
+    added.push('content-type', failure.contentType, 'content-language', failure.language)
     if (failure.retryAfterMs !== undefined)
-      out.list.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
+      added.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
     if (failure.headers !== undefined) out.merge(failure.headers)
     if (failure.status === 401 && failure.headers?.['www-authenticate'] === undefined)
-      out.list.push('www-authenticate', this.site.challenge)
+      added.push('www-authenticate', this.site.challenge)
     out.body = failure.body
     return out
   }
@@ -293,22 +295,23 @@ export class Exchange implements Expiring {
 
   #send(out: Outgoing): void {
     const { res, req } = this
-    const { list, status, body, stream, live } = out
+    const { added, status, body, stream, live } = out
     if (res.destroyed || req.socket.destroyed) {
       out.discard()
       return this.abandon()
     }
     const bytes = body === undefined ? 0 : typeof body === 'string' ? Buffer.byteLength(body) : body.length
     if (this.#extended !== undefined) {
-      const { added } = this.#extended
-      for (let at = 0; at < added.length; at += 2) out.set(added[at]!, added[at + 1]!)
+      const { added: given } = this.#extended
+      // A gate's headers were checked where they were given.
+      for (let at = 0; at < given.length; at += 2) out.add(given[at]!, given[at + 1]!)
     }
-    list.push('x-request-id', this.id)
-    if (body !== undefined) list.push('content-length', String(bytes))
+    added.push('x-request-id', this.id)
+    if (body !== undefined) added.push('content-length', String(bytes))
     const origin = req.headers.origin
     if (origin !== undefined) {
       const cors = this.site.cors.answer(origin)
-      if (cors !== undefined) list.push(...cors)
+      if (cors !== undefined) added.push(...cors)
     }
     const unread = this.hasBody && !this.bodyRead && isComing(req)
     if (unread && !(Number(req.headers['content-length']) <= worthReadingBytes)) this.closing = true
@@ -318,12 +321,13 @@ export class Exchange implements Expiring {
       res.removeHeader('transfer-encoding')
     }
     if (this.closing || this.site.draining()) {
-      list.push('connection', 'close')
+      out.set('connection', 'close')
       endAfterThis(req.socket)
     }
     const isHead = req.method === 'HEAD'
     try {
-      res.writeHead(status, list)
+      if (!(res instanceof Answering && res.writeText(out, this.site.clock.now())))
+        res.writeHead(status, out.list as string[])
     } catch (error) {
       // A header of the handler's own that HTTP cannot carry: nothing has been written yet.
       out.discard()

@@ -1,4 +1,4 @@
-import { IncomingMessage } from 'node:http'
+import { http } from './node-http.ts'
 
 /** Takes a body as the parser finds it. */
 export interface BodySink {
@@ -11,7 +11,7 @@ export interface BodySink {
  * A request whose body can go from the parser to its reader at once. As a stream it would wait for several ticks, which
  * is an eighth of what a small JSON request costs Node.
  */
-export class Incoming extends IncomingMessage {
+export class Incoming extends http.IncomingMessage {
   #sink: BodySink | undefined = undefined
   #begun = false
   #delivered = false
@@ -20,7 +20,7 @@ export class Incoming extends IncomingMessage {
     // A property in the types of Node, a getter in its code. Node clears up behind a request that has ended.
     Object.defineProperty(this.prototype, 'readableEnded', {
       get(this: Incoming) {
-        return this.#delivered || Reflect.get(IncomingMessage.prototype, 'readableEnded', this)
+        return this.#delivered || Reflect.get(http.IncomingMessage.prototype, 'readableEnded', this)
       },
     })
   }

@@ -5,6 +5,7 @@ import type { Socket } from 'node:net'
 import fastify, { LogController } from 'fastify'
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { createI18n } from '../kernel/i18n.ts'
+import { Answering } from './answering.ts'
 import { checkRoutes } from './check-routes.ts'
 import { parseTrustedProxies } from './client-address.ts'
 import { compileMissing, compileRoute } from './compiled-route.ts'
@@ -183,6 +184,7 @@ function createFastify(site: Site): FastifyInstance {
     routerOptions,
     http: {
       IncomingMessage: Incoming,
+      ServerResponse: Answering,
       maxHeaderSize: options.headerLimitBytes,
       headersTimeout: Math.min(options.headersTimeoutMs, options.receiveTimeoutMs),
       connectionsCheckingInterval: 1000,
