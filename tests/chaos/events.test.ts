@@ -131,7 +131,7 @@ describe('events that are emitted while their dispatchers are killed', () => {
       fleet.push(heir)
       // Every second one dies at a moment of its own: somebody has to be at work for it to come.
       const awkward = kill % 2 === 1
-      if (awkward) await until('somebody is at work', async () => (await busy()) >= 0, 10_000)
+      if (awkward) await until('somebody is at work', async () => (await busy()) >= 0, 60_000)
       // Mostly the one that is at work, which the others would not miss.
       const working = await busy()
       const place = working >= 0 && (awkward || random() < 0.7) ? working : Math.floor(random() * fleet.length)
@@ -141,7 +141,7 @@ describe('events that are emitted while their dispatchers are killed', () => {
       if (awkward) {
         const gone = once(victim, 'exit')
         victim.send(crashPoints[(kill >> 1) % crashPoints.length]!)
-        await Promise.race([gone, sleep(500)])
+        await Promise.race([gone, sleep(5000)])
         if (victim.signalCode !== null) met++
       }
       await end(victim, 'SIGKILL')

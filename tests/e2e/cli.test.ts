@@ -142,10 +142,11 @@ describe('forge', () => {
       config,
       readFileSync(config, 'utf8').replace(
         'accounts(),',
-        `{ name: 'bomb', setup: () => undefined, start: () => void setTimeout(() => Promise.reject(new Error('tick tock')), 500) }, accounts(),`,
+        `{ name: 'bomb', setup: () => undefined, start: () => void process.once('SIGUSR2', () => void Promise.reject(new Error('tick tock'))) }, accounts(),`,
       ),
     )
     await using product = await launch({ root: own.root })
+    product.kill('SIGUSR2')
     expect(await product.exited).toEqual({ code: 1, signal: null })
     expect(product.log()).toContain('"level":"fatal"')
     expect(product.log()).toContain('tick tock')

@@ -1,17 +1,8 @@
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { describe, expect, it } from 'vitest'
+import { freePort } from 'tsforge/testing/redis-server'
 import { cheapHashes, login, register, someone } from './people.ts'
 import { appFolder, eventually, launch } from './product.ts'
 import type { Product } from './product.ts'
-
-async function freePort(): Promise<string> {
-  const server = createServer()
-  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
-  const { port } = server.address() as AddressInfo
-  await new Promise((closed) => server.close(closed))
-  return String(port)
-}
 
 interface Fault {
   /** Whether the request was sent before the stop was asked for. */
@@ -46,7 +37,7 @@ function registrations(product: Product, callers: number) {
 describe('a process that is killed', () => {
   it('starts again at once on the same port with everything that it had acknowledged', async () => {
     await using folder = await appFolder()
-    const env = { PORT: await freePort(), ...cheapHashes }
+    const env = { PORT: String(await freePort()), ...cheapHashes }
     let accepted: readonly string[]
     {
       await using product = await launch({ root: folder.root, env })
@@ -67,7 +58,7 @@ describe('a process that is killed', () => {
 describe('SIGTERM under load', () => {
   it('answers what it has accepted, loses no write and ends with exit code 0', async () => {
     await using folder = await appFolder()
-    await using product = await launch({ root: folder.root, env: { ...cheapHashes, FORGE_DRAIN_GRACE: '400ms' } })
+    await using product = await launch({ root: folder.root, env: { ...cheapHashes, FORGE_DRAIN_GRACE: '10m' } })
     const load = registrations(product, 6)
     await eventually(() => load.accepted.length >= 10, 60_000)
     load.askToStop()
@@ -75,6 +66,8 @@ describe('SIGTERM under load', () => {
     // Not ready from now on, alive all the same, and still serving.
     await eventually(async () => (await product.ask('GET', '/readyz')).status === 503)
     expect((await product.ask('GET', '/healthz')).status).toBe(200)
+    // The grace period has been long enough.
+    product.kill('SIGTERM')
     expect(await product.exited).toEqual({ code: 0, signal: null })
     await load.stop()
     expect(load.faults.filter(({ early }) => early)).toEqual([])
@@ -90,16 +83,24 @@ describe('SIGTERM under load', () => {
     // Hashes of a quarter of a second or more, so that all are in flight at once.
     const env = { FORGE_ACCOUNTS_HASH_MEMORY: '64mb', FORGE_ACCOUNTS_HASH_PASSES: '8', FORGE_DRAIN_GRACE: '0' }
     await using product = await launch({ root: folder.root, env })
-    const emails = Array.from({ length: 6 }, someone)
-    const inFlight = Promise.all(emails.map((email) => register(product, email)))
-    await eventually(async () => {
+    const hashes = async (): Promise<number> => {
       const text = await (await fetch(`${product.url}/metrics`)).text()
       const read = (name: string): number =>
         Number(new RegExp(`^forge_accounts_hashes_${name} (\\d+)`, 'm').exec(text)?.[1])
-      return read('running') + read('waiting') === emails.length
-    }, 20_000)
+      return read('running') + read('waiting')
+    }
+    let inFlight: Promise<number[]>
+    let met: boolean
+    // Whoever looks too late, because the machine was busy, looks at the next ones.
+    do {
+      let over = false
+      const asked = Array.from({ length: 6 }, () => register(product))
+      inFlight = Promise.all(asked).then((answers) => answers.map(({ status }) => status))
+      void inFlight.finally(() => (over = true)).catch(() => undefined)
+      met = (await eventually(async () => ((await hashes()) === 6 ? 'met' : over && 'missed'))) === 'met'
+    } while (!met)
     product.kill('SIGTERM')
-    expect((await inFlight).map(({ status }) => status)).toEqual(emails.map(() => 201))
+    expect(await inFlight).toEqual(Array.from({ length: 6 }, () => 201))
     expect(await product.exited).toEqual({ code: 0, signal: null })
   })
 

@@ -1,23 +1,14 @@
 import { spawn } from 'node:child_process'
 import { readFileSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
-import type { AddressInfo } from 'node:net'
 import { delimiter, dirname, join, resolve } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import { freePort } from 'tsforge/testing/redis-server'
 import { appFolder, eventually, forgeBin } from './product.ts'
 
 const repository = resolve(import.meta.dirname, '../..')
 
 /** The script that this repository's `npm start` runs, and one as most people write it, behind a shell. */
 const scripts = { exec: `exec '${forgeBin}' start`, shell: `'${forgeBin}' start; exit $?` }
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((listening) => server.once('listening', listening))
-  const { port } = server.address() as AddressInfo
-  await new Promise((closed) => server.close(closed))
-  return port
-}
 
 async function startedByNpm(root: string, script: string) {
   writeFileSync(

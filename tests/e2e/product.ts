@@ -3,7 +3,11 @@ import { cpSync, existsSync, mkdtempSync, readFileSync, symlinkSync, writeFileSy
 import { rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { basename, join, resolve } from 'node:path'
+import { vi } from 'vitest'
 import { createTestDatabase } from 'tsforge/testing'
+
+// Many processes are started one after the other, each of which takes a busy machine seconds.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 240_000 })
 
 const repository = resolve(import.meta.dirname, '../..')
 export const forgeBin: string = join(repository, 'packages/tsforge/bin/forge.js')
@@ -89,6 +93,8 @@ function environment(root: string, env: Readonly<Record<string, string>>): NodeJ
     HOME: root,
     PORT: '0',
     NODE_ENV: 'development',
+    // Many ask at once, on a machine that may be busy.
+    DATABASE_POOL_WAIT: '30s',
     ...(limited && { FORGE_RATELIMIT_ENFORCED: 'false' }),
     ...env,
   }
@@ -172,10 +178,10 @@ export async function ask<Data>(
   }
 }
 
-/** Asks again and again until `condition` gives something, at most for `withinMs`. */
+/** Asks again and again until `condition` gives something, at most for `withinMs`: machines may be busy. */
 export async function eventually<T>(
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  withinMs = 10_000,
+  withinMs = 30_000,
 ): Promise<T> {
   const deadline = performance.now() + withinMs
   for (;;) {

@@ -8,6 +8,9 @@ import { cheapHashes, login, register, someone } from './people.ts'
 import { appFolder, eventually, launch } from './product.ts'
 import type { AppFolder, Product } from './product.ts'
 
+/** For requests that do not end a stop waits longer than any test. */
+const patient = { FORGE_HTTP_CLOSE_TIMEOUT: '5m', FORGE_SHUTDOWN_TIMEOUT: '10m' }
+
 // Another origin than that of the app.
 const pages = createServer((_, res) =>
   res.setHeader('content-type', 'text/html').end('<!doctype html><title>page</title>'),
@@ -19,7 +22,7 @@ beforeAll(async () => {
   await new Promise<void>((done) => pages.listen(0, '127.0.0.1', done))
   origin = `http://127.0.0.1:${(pages.address() as AddressInfo).port}`
   folder = await appFolder()
-  const env = { ...cheapHashes, FORGE_CORS_ORIGINS: origin, FORGE_LOG_LEVEL: 'info' }
+  const env = { ...cheapHashes, FORGE_CORS_ORIGINS: origin, FORGE_LOG_LEVEL: 'info', ...patient }
   const one = await launch({ root: folder.root, env })
   products = [one, await launch({ root: folder.root, env })]
 })
@@ -96,7 +99,8 @@ describe('streams of two processes on one database', () => {
     let ended = false
     void stream.ended.then(() => (ended = true))
     expect((await products[1]!.ask('DELETE', '/api/v1/me/sessions', { token: owner })).status).toBe(200)
-    await eventually(() => ended, 5000)
+    // The five seconds, and what a busy machine takes to tell.
+    await eventually(() => ended, 15_000)
     await write(products[1]!, owner, 'still here')
     expect(titleOf((await stays.next())!)).toBe('still here')
   })
@@ -147,12 +151,9 @@ describe('streams of two processes on one database', () => {
     const streams = await Promise.all(Array.from({ length: 10 }, () => openEventStream(url, { token: ada })))
     await write(products[1]!, ada, 'before')
     for (const stream of streams) expect(titleOf((await stream.next())!)).toBe('before')
-    const begun = performance.now()
     products[0]!.kill('SIGTERM')
     for (const stream of streams) await stream.ended
     expect((await products[0]!.exited).code).toBe(0)
-    // It waits 15 s for requests that do not end.
-    expect(performance.now() - begun).toBeLessThan(10_000)
     expect(streams[0]!.text).toMatch(/retry: \d+\n\n$/)
     await write(products[1]!, ada, 'after')
     await using next = await openEventStream(`${products[1]!.url}/api/v1/stream?topics=notes`, {

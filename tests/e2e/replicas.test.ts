@@ -52,7 +52,8 @@ describe('two processes on one database', () => {
     expect(await works(two, victim)).toBe(true)
     expect(await works(one, victim)).toBe(true)
     expect((await two.ask('DELETE', '/api/v1/me/sessions', { token: owner })).status).toBe(200)
-    await eventually(async () => !(await works(one, victim)), 5000)
+    // The five seconds, and what a busy machine takes to tell.
+    await eventually(async () => !(await works(one, victim)), 15_000)
     expect(await works(one, owner)).toBe(true)
   })
 
@@ -77,7 +78,7 @@ describe('two processes on one database', () => {
       await verify(one)
       await verify(two)
       return verified.slice(-2).every((kid) => kid === (rotated.json as { active: string }).active)
-    }, 20_000)
+    })
     expect(new Set(verified).size).toBe(2)
     expect(await works(two, early)).toBe(true)
     await jwtVerify(early, keySet)
