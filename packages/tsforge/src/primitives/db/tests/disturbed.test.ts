@@ -4,6 +4,7 @@ import { setTimeout as turn } from 'node:timers/promises'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { systemClock } from '../../../kernel/clock.ts'
 import { createContext, runWithContext } from '../../../kernel/context.ts'
+import { createFakeClock } from '../../../testing/clock.ts'
 import { createDb } from '../db.ts'
 import type { Db } from '../db.ts'
 import { postgres } from '../drivers/postgres.ts'
@@ -84,7 +85,8 @@ describe('one kind of work that holds its connections for long', () => {
     runWithContext(createContext({ requestId: 'test', kind }), work)
 
   it('leaves some of the pool to every other', async () => {
-    await using db = open({ max: 5, poolWaitMs: 200 })
+    const clock = createFakeClock()
+    await using db = open({ max: 5, poolWaitMs: 30_000, clock })
     const greedy = {}
     const { promise: released, resolve: release } = Promise.withResolvers<void>()
     const held = Array.from({ length: 9 }, () =>
@@ -100,7 +102,10 @@ describe('one kind of work that holds its connections for long', () => {
     // The last five of the nine find no place for their kind, and are told so.
     const refused: unknown[] = []
     for (const each of held) void each.then((outcome) => refused.push(outcome))
-    while (refused.length < 5) await turn(1)
+    while (refused.length < 5) {
+      await clock.advance(1000)
+      await turn(1)
+    }
     expect(refused).toEqual(Array.from({ length: 5 }, () => 'db.pool_exhausted'))
     expect(await asKind({}, () => code(db.query('select 1', [])))).toBe('done')
     expect(await code(db.query('select 1', []))).toBe('done')

@@ -273,7 +273,7 @@ describe('locks and limits', () => {
     await expect(migrator([source('slow', files)], { statementTimeoutMs: 20 }).up()).rejects.toThrow(
       'statement timeout',
     )
-    const patient = { '0001_slow.up.sql': '-- forge:statement-timeout 5s\nselect pg_sleep(0.05)' }
+    const patient = { '0001_slow.up.sql': '-- forge:statement-timeout 60s\nselect pg_sleep(0.05)' }
     expect(ids(await migrator([source('slow', patient)], { statementTimeoutMs: 20 }).up())).toEqual(['slow/0001_slow'])
   })
 

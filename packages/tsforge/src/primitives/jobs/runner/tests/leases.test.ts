@@ -69,6 +69,19 @@ describe('a lease', () => {
     expect(await it.jobs.get(id!)).toMatchObject({ state: 'done', attempt: 2 })
   })
 
+  it('of a process that has died leaves its jobs to others when it ends, and 3 s later at the latest', async () => {
+    await using it = lab()
+    await it.jobs.enqueueMany(work, [{ payload: 1 }, { payload: 2 }])
+    const own = { queue: 'default', worker: 'dead', kinds: ['work'], finished: [], idle: false }
+    expect((await it.driver.step({ ...own, leaseMs: 1000, want: 10 })).jobs).toHaveLength(2)
+    let ran = 0
+    it.runner([handle(work, () => void ran++)], { leaseMs: 1000, rescueBackoff: { baseMs: 1, capMs: 50 } }).start()
+    await it.clock.advance(999)
+    expect(ran).toBe(0)
+    await it.clock.advance(3001)
+    expect(ran).toBe(2)
+  })
+
   it('that the store no longer knows aborts its jobs at the next heartbeat', async () => {
     await using it = lab((driver) =>
       altered(driver, () => ({ heartbeat: () => Promise.resolve({ leases: [], cancelled: [] }) })),
