@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import { connect, createServer } from 'node:net'
 import type { AddressInfo, Socket } from 'node:net'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Db } from 'tsforge/db'
 import { eventually, launch } from '../e2e/product.ts'
 import type { Product, Reply } from '../e2e/product.ts'
 import { anyDatabase, arena, ownServer, witness } from './arena.ts'
 import type { Arena } from './arena.ts'
 import { polling } from './load.ts'
+
+// Several processes start in each test, which takes a busy machine its time.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
 
 const poolMax = 4
 
@@ -28,8 +31,8 @@ beforeAll(async () => {
     env: {
       DATABASE_URL: database.url,
       DATABASE_POOL_MAX: String(poolMax),
-      DATABASE_POOL_WAIT: '500ms',
-      DATABASE_LOCK_TIMEOUT: '700ms',
+      DATABASE_POOL_WAIT: '1s',
+      DATABASE_LOCK_TIMEOUT: '2s',
       FORGE_HTTP_SHED_DELAY: '30s',
     },
   })
@@ -103,7 +106,8 @@ describe('transactions that stand in each other’s way', () => {
     let refused = 0
     await eventually(async () => {
       const answers = await Promise.all(
-        Array.from({ length: poolMax }, (_, i) =>
+        // As many as one route may hold of the pool: none has to wait for a connection.
+        Array.from({ length: poolMax - 1 }, (_, i) =>
           product.ask('POST', '/transfers', { body: { names: i % 2 === 0 ? ['a', 'b'] : ['b', 'a'] } }),
         ),
       )
@@ -113,7 +117,7 @@ describe('transactions that stand in each other’s way', () => {
         else expect.fail(`${status} ${body.error.code}`)
       }
       return (await deadlocks()) > before && done >= 10
-    }, 20_000)
+    })
     // A victim that nobody ran again would be told of its conflict.
     expect(refused).toBeLessThan((await deadlocks()) - before)
     expect([await value('a'), await value('b')]).toEqual([done, done])
@@ -149,9 +153,8 @@ describe('a network that swallows everything', () => {
       },
     })
     const write = () => own.ask('POST', '/entries', { body: { id: randomUUID(), way: 'tx' } })
-    expect(new Set((await Promise.all([write(), write(), write()])).map(({ status }) => status))).toEqual(
-      new Set([201]),
-    )
+    // A busy machine may take longer than these limits to connect.
+    await eventually(async () => (await Promise.all([write(), write(), write()])).every(({ status }) => status === 201))
     wire.swallow()
     const lost = await Promise.all(Array.from({ length: 6 }, write))
     expect(lost.map(refusal).filter((code) => !/^(?:db\.|http\.timeout)/.test(code))).toEqual([])
@@ -159,8 +162,8 @@ describe('a network that swallows everything', () => {
     expect((await own.ask('GET', '/readyz')).status).toBe(503)
     // What was connected before stays in the dark; only new connections arrive.
     wire.mend()
-    await eventually(async () => (await write()).status === 201, 15_000)
-    await eventually(async () => (await own.ask('GET', '/readyz')).status === 200, 5000)
+    await eventually(async () => (await write()).status === 201)
+    await eventually(async () => (await own.ask('GET', '/readyz')).status === 200)
   })
 })
 

@@ -1,7 +1,10 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { eventually, launch } from '../e2e/product.ts'
 import { anyDatabase, arena, embeddedUrl, ownServer, postmaster, randomness, witness } from './arena.ts'
 import { missing, polling, writing } from './load.ts'
+
+// Several processes start in each test, which takes a busy machine its time.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
 
 describe('PostgreSQL that goes away under load', () => {
   it.each(['fast shutdown', 'kill -9'] as const)(
@@ -17,7 +20,7 @@ describe('PostgreSQL that goes away under load', () => {
       const alive = polling(product, '/healthz')
       for (let round = 1; round <= 2; round++) {
         const before = load.accepted.length
-        await eventually(() => load.accepted.length >= before + 30, 20_000)
+        await eventually(() => load.accepted.length >= before + 30)
         await server.down(how)
         const refused = load.refused.get('db.unavailable') ?? 0
         await eventually(async () => (await product.ask('GET', '/readyz')).status === 503)
@@ -25,7 +28,7 @@ describe('PostgreSQL that goes away under load', () => {
         const during = load.accepted.length
         await server.up()
         await eventually(async () => (await product.ask('GET', '/readyz')).status === 200)
-        await eventually(() => load.accepted.length > during, 5000)
+        await eventually(() => load.accepted.length > during)
       }
       await load.stop()
       await alive.stop()
@@ -44,16 +47,16 @@ describe('PostgreSQL that goes away under load', () => {
     let last = 0
     for (let round = 1; round <= 2; round++) {
       const before = load.accepted.length
-      await eventually(() => load.accepted.length >= before + 20, 20_000)
+      await eventually(() => load.accepted.length >= before + 20)
       const pid = await eventually(() => {
         const found = postmaster(folder.root)
         return found.pid !== last && found.status === 'ready' && found.pid
-      }, 20_000)
+      })
       process.kill(pid, 'SIGKILL')
       last = pid
     }
     const before = load.accepted.length
-    await eventually(() => load.accepted.length >= before + 20, 20_000)
+    await eventually(() => load.accepted.length >= before + 20)
     await load.stop()
     await alive.stop()
     expect(load.faults).toEqual([])
@@ -85,7 +88,7 @@ describe('connections that are cut at random while they write', () => {
       )
       cut += rowCount ?? 0
       return cut >= 60 && load.accepted.length >= 100
-    }, 30_000)
+    })
     const before = load.accepted.length
     await eventually(() => load.accepted.length >= before + 20)
     await load.stop()

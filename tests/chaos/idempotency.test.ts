@@ -1,14 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import type { Db } from 'tsforge/db'
 import { eventually, launch } from '../e2e/product.ts'
 import type { Product, Reply } from '../e2e/product.ts'
 import { anyDatabase, arena, randomness, witness } from './arena.ts'
 import type { Arena } from './arena.ts'
 
+// Several processes start in each test, which takes a busy machine its time.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
+
+/** A machine that stands still for longer than the lease would be a fault: it is short only where it is to run out. */
 const settings = {
   FORGE_SECRET: 'nobody-guesses-this-0123456789-abcdefghijk',
-  FORGE_IDEMPOTENCY_LEASE: '1s',
+  FORGE_IDEMPOTENCY_LEASE: '30s',
   FORGE_IDEMPOTENCY_WAIT: '200ms',
 }
 
@@ -29,7 +33,24 @@ afterAll(async () => {
 const replica = (env: Readonly<Record<string, string>> = {}): Promise<Product> =>
   launch({ root: place.root, env: { ...settings, DATABASE_URL: database.url, ...env } })
 const skewed = (ms: number): Promise<Product> =>
-  replica({ CLOCK_SKEW_MS: String(ms), NODE_OPTIONS: `--import=${new URL('./skew.ts', import.meta.url).href}` })
+  replica({
+    FORGE_IDEMPOTENCY_LEASE: '2500ms',
+    CLOCK_SKEW_MS: String(ms),
+    NODE_OPTIONS: `--import=${new URL('./skew.ts', import.meta.url).href}`,
+  })
+
+/** Holds back what pays, within its transaction, until it is told to let go. */
+async function gate(): Promise<AsyncDisposable & { open(): Promise<void> }> {
+  const session = await db.connect()
+  await session.query('begin; lock table payments in share mode')
+  let open: Promise<void> | undefined
+  const letGo = (): Promise<void> =>
+    (open ??= session.query('rollback').then(
+      () => session.release(),
+      () => session.release(),
+    ))
+  return { open: letGo, [Symbol.asyncDispose]: letGo }
+}
 
 interface Order {
   readonly id: string
@@ -54,7 +75,7 @@ const insist = (product: Product, body: Order): Promise<Answer> =>
     const reply = await pay(product, body)
     if (reply.status === 409) expect(reply.headers.get('retry-after')).toBe('1')
     return reply.status === 409 || reply.status === 503 ? undefined : reply
-  }, 15_000)
+  })
 
 describe('with two processes', () => {
   let one: Product
@@ -83,12 +104,14 @@ describe('with two processes', () => {
   })
 
   it('a holder that stands still for longer than its lease is overtaken, and cannot commit when it wakes', async () => {
-    await using frozen = await replica()
-    const slow = order({ before_ms: 300 })
+    await using frozen = await replica({ FORGE_IDEMPOTENCY_LEASE: '1s' })
+    const slow = order()
     const before = await claims()
+    await using closed = await gate()
     const late = pay(frozen, slow)
     await claimed(before)
     frozen.kill('SIGSTOP')
+    await closed.open()
     const heir = await insist(one, slow)
     expect(heir.status).toBe(201)
     frozen.kill('SIGCONT')
@@ -105,19 +128,16 @@ describe('a process that is killed -9', () => {
     survivor = await replica()
   })
   afterAll(() => survivor[Symbol.asyncDispose]())
-  let doomed: Product
-  beforeEach(async () => {
-    doomed = await replica()
-    return () => doomed[Symbol.asyncDispose]()
-  })
-
   it('between claim and commit has done nothing: the next try, after the lease, carries the request out', async () => {
-    const body = order({ before_ms: 1_000 })
+    await using doomed = await replica({ FORGE_IDEMPOTENCY_LEASE: '3s' })
+    const body = order()
     const before = await claims()
+    await using closed = await gate()
     const lost = pay(doomed, body).catch((error: unknown) => error)
     await claimed(before)
     doomed.kill('SIGKILL')
     expect(await lost).toBeInstanceOf(Error)
+    await closed.open()
     expect(await paid(body)).toBe(0)
     // As long as the lease lasts nobody can know that its holder is dead.
     expect(await pay(survivor, body)).toMatchObject({
@@ -132,6 +152,7 @@ describe('a process that is killed -9', () => {
   })
 
   it('between commit and answer has lost nothing: the next try gets the answer that committed with the effect', async () => {
+    await using doomed = await replica()
     const body = order({ after_ms: 60_000 })
     const lost = pay(doomed, body).catch((error: unknown) => error)
     await eventually(async () => (await paid(body)) === 1)
@@ -149,6 +170,8 @@ describe('a process that is killed -9', () => {
 
   it('at any moment under load leaves every request carried out exactly once in the end', async () => {
     const random = randomness()
+    const mortal = (): Promise<Product> => replica({ FORGE_IDEMPOTENCY_LEASE: '1s' })
+    let doomed = await mortal()
     const bodies: Order[] = []
     let stopped = false
     const caller = async (): Promise<void> => {
@@ -159,7 +182,7 @@ describe('a process that is killed -9', () => {
         const answer = await eventually(async () => {
           const reply = await pay(random() < 0.5 ? survivor : doomed, body).catch(() => undefined)
           return reply?.status === 201 ? reply : undefined
-        }, 30_000)
+        })
         expect(answer.body.data.id).toBe(body.id)
       }
     }
@@ -167,13 +190,14 @@ describe('a process that is killed -9', () => {
     for (let death = 0; death < 4; death++) {
       const seen = bodies.length
       const enough = 20 + Math.floor(random() * 20)
-      await eventually(() => bodies.length > seen + enough, 30_000)
+      await eventually(() => bodies.length > seen + enough)
       doomed.kill('SIGKILL')
       await doomed.exited
-      doomed = await replica()
+      doomed = await mortal()
     }
     stopped = true
     await callers
+    await doomed[Symbol.asyncDispose]()
     const { rows } = await db.query<{ id: string; n: number }>(
       'select id, count(*)::int as n from payments where id = any($1::uuid[]) group by id',
       [bodies.map(({ id }) => id)],
@@ -188,24 +212,29 @@ describe('replicas whose clocks are hours apart', () => {
   it('neither take work from each other nor forget an answer', async () => {
     await using ahead = await skewed(5 * 3_600_000)
     await using behind = await skewed(-5 * 3_600_000)
-    for (const [first, second] of [
+    const before = await claims()
+    const pairs = [
       [ahead, behind],
       [behind, ahead],
-    ] as const) {
+    ] as const
+    const works = pairs.map(([first, second]) => {
       // Twice as long as the lease: only the heartbeat holds it.
-      const body = order({ before_ms: 2_000 })
-      const before = await claims()
-      const working = pay(first, body)
-      await claimed(before)
-      let refused = 0
-      let over = false
-      void working.finally(() => (over = true)).catch(() => undefined)
-      while (!over) if ((await pay(second, body)).status === 409) refused++
-      expect(refused).toBeGreaterThan(2)
-      const answer = await working
-      expect(answer.status).toBe(201)
-      expect(await pay(second, body)).toMatchObject({ status: 201, body: answer.body })
-      expect(await paid(body)).toBe(1)
-    }
+      const body = order({ before_ms: 5000 })
+      return { body, second, working: pay(first, body) }
+    })
+    await claimed(before + 1)
+    await Promise.all(
+      works.map(async ({ body, second, working }) => {
+        let refused = 0
+        let over = false
+        void working.finally(() => (over = true)).catch(() => undefined)
+        while (!over) if ((await pay(second, body)).status === 409) refused++
+        expect(refused).toBeGreaterThan(2)
+        const answer = await working
+        expect(answer.status).toBe(201)
+        expect(await pay(second, body)).toMatchObject({ status: 201, body: answer.body })
+        expect(await paid(body)).toBe(1)
+      }),
+    )
   })
 })

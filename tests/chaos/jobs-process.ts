@@ -15,6 +15,8 @@ export interface Effect {
   readonly n: number
   /** Of a run. */
   readonly tookMs: number
+  /** Of the first attempt, where it takes another time. */
+  readonly firstMs?: number
   /** Whether it heeds its signal; default it does. */
   readonly deaf?: boolean
 }
@@ -55,14 +57,14 @@ async function main([url, name, options]: readonly [string, string, string]): Pr
     numbers.delete(id)
   })
   const handlers = [effect, turn].map((job) =>
-    handle(job, async ({ payload: { n, tookMs, deaf }, job: { id, key }, attempt, signal }) => {
+    handle(job, async ({ payload: { n, tookMs, firstMs = tookMs, deaf }, job: { id, key }, attempt, signal }) => {
       numbers.set(id, n)
       const place = await db.query<{ ctid: string }>(
         'insert into effects (n, key, worker, attempt) values ($1, $2, $3, $4) returning ctid::text',
         [n, key, process.pid, attempt],
       )
       tell({ began: n })
-      await sleep(tookMs, undefined, deaf === true ? {} : { signal })
+      await sleep(attempt === 1 ? firstMs : tookMs, undefined, deaf === true ? {} : { signal })
       if (job === turn)
         await db.query('update effects set ended = clock_timestamp() where ctid = $1::tid', [place.rows[0]!.ctid])
       return process.pid

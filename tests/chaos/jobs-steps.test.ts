@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { expect, it } from 'vitest'
 import { anyDatabase, randomness, witness } from './arena.ts'
 import { saga, sagaSteps } from './jobs-process.ts'
-import { prepare, unexplained, until, worker } from './jobs-workers.ts'
+import { prepare, standstills, unexplained, until, worker } from './jobs-workers.ts'
 import type { Fault, JobsProcess, Ran } from './jobs-workers.ts'
 
 const long = process.env['FORGE_TEST_LONG'] !== undefined
@@ -13,9 +13,10 @@ it('jobs of several steps end although their processes are killed in the middle:
   const jobs = await prepare(db)
   const random = randomness()
   const start = (name: string): Promise<JobsProcess> =>
-    worker(database.url, name, { leaseMs: 1000, concurrency: 5, rescueBackoff: { baseMs: 1, capMs: 50 } })
+    worker(database.url, name, { leaseMs: 2500, concurrency: 5, rescueBackoff: { baseMs: 1, capMs: 50 } })
   const fleet = await Promise.all(['first', 'second', 'third'].map((name) => start(name)))
   const faults: Fault[] = []
+  using _ = standstills(800, (fault) => faults.push(fault))
   try {
     const count = long ? 300 : 60
     await jobs.enqueueMany(
@@ -37,7 +38,7 @@ it('jobs of several steps end although their processes are killed in the middle:
       const { rows } = await db.query<{ n: number }>('select count(*)::int as n from forge_jobs')
       return rows[0]!.n
     }
-    await until('all have ended', async () => (await open()) === 0, long ? 240_000 : 60_000)
+    await until('all have ended', async () => (await open()) === 0, long ? 240_000 : 120_000)
 
     const { rows: outputs } = await db.query<{ sum: number; children: number }>(
       `select (output ->> 'sum')::int as sum, (output ->> 'children')::int as children from forge_jobs_done where kind = $1`,
@@ -55,7 +56,7 @@ it('jobs of several steps end although their processes are killed in the middle:
     expect(unexplained(runs, faults, 1000)).toEqual([])
     const again = runs.length - wanted.length
     console.info(
-      `${count} jobs, ${wanted.length} steps and children, ${again} of them again after ${faults.length} kills`,
+      `${count} jobs, ${wanted.length} steps and children, ${again} of them again after ${faults.length} faults`,
     )
     // What shares the transaction of its result is there once, whatever happened.
     expect(runs.filter(({ n }) => n % 10 === sagaSteps)).toHaveLength(count)

@@ -69,7 +69,7 @@ export async function prepare(db: Db): Promise<Jobs> {
 }
 
 /** Looks until it is so. Databases that are away for a moment are asked again. */
-export async function until(what: string, so: () => boolean | Promise<boolean>, withinMs = 40_000): Promise<void> {
+export async function until(what: string, so: () => boolean | Promise<boolean>, withinMs = 100_000): Promise<void> {
   const end = performance.now() + withinMs
   for (;;) {
     let failed: unknown
@@ -89,6 +89,17 @@ export interface Fault {
   readonly pid?: number
   readonly fromMs: number
   untilMs: number
+}
+
+/** Tells each time at which this process, and so the machine, has stood still for longer than `ms`. */
+export function standstills(ms: number, tell: (fault: Fault) => void): Disposable {
+  let lastMs = Date.now()
+  const timer = setInterval(() => {
+    const now = Date.now()
+    if (now - lastMs > ms) tell({ what: 'the machine stood still', fromMs: lastMs, untilMs: now })
+    lastMs = now
+  }, 20)
+  return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
 export interface Ran {

@@ -1,9 +1,12 @@
 import { chmodSync, mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { checkout } from '../e2e/checkout.ts'
 import { arena } from './arena.ts'
 import { bare } from './process.ts'
+
+// Several processes start in each test, which takes a busy machine its time.
+vi.setConfig({ testTimeout: 240_000, hookTimeout: 120_000 })
 
 describe('a state folder that cannot be used', () => {
   it('because it must not be written to is told in a sentence, with exit code 1', async () => {
