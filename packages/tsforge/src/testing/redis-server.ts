@@ -53,7 +53,7 @@ export async function startRedis({ args = [], port: wanted }: RedisServerSetting
   const start = async (): Promise<void> => {
     const fixed = ['--port', String(port), '--bind', '127.0.0.1', '--dir', dir, '--save', '', '--appendonly', 'no']
     server = new ServerProcess(redisBinary!, [...fixed, ...args])
-    await server.answering('redis-server', () => isUp(port), 10_000)
+    await server.answering('redis-server', () => isUp(port), 60_000)
   }
   const end = async (signal: NodeJS.Signals): Promise<void> => server?.end(signal)
   await start()

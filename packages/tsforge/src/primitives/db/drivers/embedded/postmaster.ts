@@ -66,7 +66,7 @@ export function answers(socket: string): Promise<boolean> {
 async function clearAway(places: Places, clock: Clock): Promise<void> {
   const stale = await readPidFile(places.data)
   if (stale === undefined) return
-  const end = clock.monotonic() + 10_000
+  const end = clock.monotonic() + 30_000
   while (await inUse(places.data)) {
     if (clock.monotonic() > end) throw new Error('processes of a killed server are still at work in the data folder')
     await clock.sleep(10)
