@@ -84,7 +84,7 @@ function once(port: number, command: readonly string[]): Promise<string> {
     const socket = connect(port, '127.0.0.1')
     let answer = ''
     const parts = command.map((part) => `$${Buffer.byteLength(part)}\r\n${part}\r\n`)
-    socket.setEncoding('utf8').setTimeout(2000, () => socket.destroy(new Error('redis-server does not answer')))
+    socket.setEncoding('utf8').setTimeout(10_000, () => socket.destroy(new Error('redis-server does not answer')))
     socket.on('error', fail).on('close', () => done(answer))
     socket.on('data', (text: string) => (answer += text))
     // QUIT makes the server close the connection behind the last answer.

@@ -12,6 +12,9 @@ export interface RedisContract {
   create(): RedisDriver | Promise<RedisDriver>
 }
 
+/** How long a busy machine may take; nothing waits for it. */
+const soon = { timeout: 20_000 }
+
 const echo = defineScript('echo', 1, `return {KEYS[1], ARGV[1], 7, false, redis.call('GET', KEYS[1])}`)
 
 /** The exam of a Redis driver, and of the facade over it. Call it in a vitest file of your own. */
@@ -95,16 +98,16 @@ export function redisContract({ name, create }: RedisContract): void {
       const second = await redis.subscribe('contract:news', (message) => heard.push(`2 ${message}`))
       const other = await redis.subscribe('contract:other', (message) => heard.push(`3 ${message}`))
       await redis.command(['PUBLISH', 'contract:news', 'a'])
-      await vi.waitFor(() => expect(heard.toSorted()).toEqual(['1 a', '2 a']))
+      await vi.waitFor(() => expect(heard.toSorted()).toEqual(['1 a', '2 a']), soon)
       await first()
       await redis.command(['PUBLISH', 'contract:news', 'b'])
       await redis.command(['PUBLISH', 'contract:other', 'c'])
-      await vi.waitFor(() => expect(heard.toSorted()).toEqual(['1 a', '2 a', '2 b', '3 c']))
+      await vi.waitFor(() => expect(heard.toSorted()).toEqual(['1 a', '2 a', '2 b', '3 c']), soon)
       await second()
       await other()
       const again = await redis.subscribe('contract:news', (message) => heard.push(`4 ${message}`))
       await redis.command(['PUBLISH', 'contract:news', 'd'])
-      await vi.waitFor(() => expect(heard).toContain('4 d'))
+      await vi.waitFor(() => expect(heard).toContain('4 d'), soon)
       await again()
     })
 
@@ -116,7 +119,7 @@ export function redisContract({ name, create }: RedisContract): void {
       const good = await redis.subscribe('contract:bad', (message) => heard.push(message))
       await redis.command(['PUBLISH', 'contract:bad', 'a'])
       await redis.command(['PUBLISH', 'contract:bad', 'b'])
-      await vi.waitFor(() => expect(heard).toEqual(['a', 'b']))
+      await vi.waitFor(() => expect(heard).toEqual(['a', 'b']), soon)
       await bad()
       await good()
     })
@@ -129,7 +132,7 @@ export function redisContract({ name, create }: RedisContract): void {
       await redis.command(['SET', 'contract:t1:a', 'x'])
       await redis.command(['SET', 'contract:elsewhere', 'x'])
       await redis.command(['SET', 'contract:t2:ü', 'x', 'PX', '1'])
-      await vi.waitFor(() => expect(new Set(heard)).toEqual(new Set(['contract:t1:a', 'contract:t2:ü'])))
+      await vi.waitFor(() => expect(new Set(heard)).toEqual(new Set(['contract:t1:a', 'contract:t2:ü'])), soon)
       await stop()
     })
 

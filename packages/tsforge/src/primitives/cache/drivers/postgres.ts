@@ -15,7 +15,8 @@ const batch = 1000
 
 /**
  * Entries in unlogged tables (`migrations/`) of PostgreSQL: shared by all processes without a further service, and gone
- * after a crash of the server. Every call is one statement; a set with new tags takes three.
+ * after a crash of the server. Every call is one statement; a set with new tags takes three, and what was loaded asks the
+ * time besides where it has tags.
  */
 export function postgres(db: Db, options: PostgresCacheOptions = {}): CacheDriver {
   return new PostgresCacheDriver(db, options.sweepEveryMs ?? 60_000)
@@ -71,14 +72,26 @@ class PostgresCacheDriver implements CacheDriver {
     if (lifeMs <= 0) return false
     const value = this.#codec.encode(entry)
     const tags = ordered(prefix, entry.tags)
-    // A plain write is as new as can be, whatever was invalidated a moment ago.
-    const since = loadedForMs === 0 ? -1 : loadedForMs + 0.5
-    const store = (): Promise<{ rows: unknown[] }> =>
-      this.#db.query(sql.write, [prefix + key, value, bounded(lifeMs), tags, since])
-    if ((await store()).rows.length > 0) return true
+    const begunAt = this.#parts!.clock.monotonic() - loadedForMs
+    let since: number | null = null
+    const store = async (): Promise<boolean> => {
+      // A plain write is as new as can be, whatever was invalidated a moment ago.
+      if (loadedForMs > 0 && tags.length > 0) since = Math.max(since ?? 0, await this.#timeOf(begunAt))
+      return (await this.#db.query(sql.write, [prefix + key, value, bounded(lifeMs), tags, since])).rows.length > 0
+    }
+    if (await store()) return true
     if (tags.length === 0) return false
     await this.#db.query(sql.makeTags, [tags, bounded(lifeMs) ?? foreverMs])
-    return (await store()).rows.length > 0
+    return store()
+  }
+
+  /**
+   * What time it was in the database at a moment of this process, or a little earlier: by as much as the answer was on its
+   * way. An age that is sent along would be too small by as much as the question was.
+   */
+  async #timeOf(moment: number): Promise<number> {
+    const { rows } = await this.#db.query<{ now_ms: number }>(sql.time, [])
+    return rows[0]!.now_ms - (this.#parts!.clock.monotonic() - moment)
   }
 
   async delete(prefix: string, keys: readonly string[]): Promise<number> {

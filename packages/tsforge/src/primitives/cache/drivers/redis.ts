@@ -1,3 +1,4 @@
+import type { Clock } from '../../../kernel/clock.ts'
 import { redisErrors } from '../../redis/index.ts'
 import type { Redis, Reply } from '../../redis/index.ts'
 import type { CacheCodec, CacheDriver, CacheDriverParts, CacheEntry, CacheWrite } from '../driver.ts'
@@ -15,6 +16,8 @@ export interface RedisCacheOptions {
 /** How long an invalidation is remembered at least, for loads that began before it. */
 const invalidationLifeMs = 3_600_000
 const scanCount = '1000'
+/** How often it is asked at most whether a tag was invalidated before or after a load had begun. */
+const stampTurns = 3
 
 /**
  * Entries in Redis or Valkey, each a key with a time to live. A tag is a key with its version; an entry holds the versions
@@ -31,14 +34,16 @@ class RedisCacheDriver implements CacheDriver {
   readonly #redis: Redis
   readonly #names: Names
   #codec: CacheCodec | undefined
+  #clock: Clock | undefined
 
   constructor(connection: Redis, names: Names) {
     this.#redis = connection
     this.#names = names
   }
 
-  start({ codec }: CacheDriverParts): void {
+  start({ codec, clock }: CacheDriverParts): void {
     this.#codec = codec
+    this.#clock = clock
   }
 
   close(): void {}
@@ -66,17 +71,38 @@ class RedisCacheDriver implements CacheDriver {
     if (lifeMs <= 0) return false
     let versions: string[] | undefined
     if (entry.tags.length > 0) {
-      const tags = entry.tags.map((tag) => this.#names.tag(prefix, tag))
-      // Half a millisecond more: the way to the server is no part of the load.
-      const sinceUs = loadedForMs === 0 ? -1 : Math.ceil((loadedForMs + 0.5) * 1000)
-      const stamped = await this.#redis.script(scripts.stampTags, tags, [String(sinceUs), String(finite(lifeMs))])
-      if (stamped === null) return false
-      versions = stamped as string[]
+      versions = await this.#stamp(
+        entry.tags.map((tag) => this.#names.tag(prefix, tag)),
+        lifeMs,
+        loadedForMs,
+      )
+      if (versions === undefined) return false
     }
     const bytes = this.#codec!.encode(entry, versions)
     const life = Number.isFinite(lifeMs) ? ['PX', String(lifeMs)] : []
     await this.#redis.command(['SET', this.#names.entry(prefix, key), bytes, ...life])
     return true
+  }
+
+  /**
+   * Versions of the tags; undefined when one was invalidated after the load had begun. The server knows how old the load
+   * was when it was asked, not how long the question was on its way: an invalidation that may have come on either side of
+   * the beginning is asked about again.
+   */
+  async #stamp(tags: readonly string[], lifeMs: number, loadedForMs: number): Promise<string[] | undefined> {
+    const clock = this.#clock!
+    const begunAt = clock.monotonic() - loadedForMs
+    for (let turn = 0; turn < stampTurns; turn++) {
+      // Half a millisecond more, for what clocks round.
+      const sinceUs = loadedForMs === 0 ? -1 : Math.ceil((clock.monotonic() - begunAt + 0.5) * 1000)
+      const reply = await this.#redis.script(scripts.stampTags, tags, [String(sinceUs), String(finite(lifeMs))])
+      if (reply === null) return undefined
+      const [nowUs, ...versions] = reply as string[]
+      const certainUs = Number(nowUs) - (clock.monotonic() - begunAt + 0.5) * 1000
+      const uncertain = (version: string): boolean => version.startsWith('i') && Number(version.slice(1)) >= certainUs
+      if (loadedForMs === 0 || !versions.some(uncertain)) return versions
+    }
+    return undefined
   }
 
   async delete(prefix: string, keys: readonly string[]): Promise<number> {

@@ -4,10 +4,11 @@ import { silentLog } from '../../../kernel/log.ts'
 import { createFakeClock } from '../../../testing/clock.ts'
 import { testDb } from '../../../testing/db.ts'
 import type { TestDb } from '../../../testing/db.ts'
+import type { Db } from '../../db/index.ts'
 import { createMigrator } from '../../db/migrate/index.ts'
 import { createCodec } from '../codec.ts'
 import { cacheContract } from '../contract.ts'
-import type { CacheChange, CacheDriverParts } from '../driver.ts'
+import type { CacheChange, CacheDriver, CacheDriverParts } from '../driver.ts'
 import { memory } from '../drivers/memory.ts'
 import { postgres, postgresBus } from '../drivers/postgres.ts'
 import { tiered } from '../drivers/tiered.ts'
@@ -63,6 +64,30 @@ describe('postgres', () => {
     await driver.close()
     expect(failures).toEqual([])
     expect(clock.pending).toBe(0)
+  })
+
+  it('keeps nothing whose tag was invalidated while it was loaded, however long the way to the store takes', async () => {
+    const slow: Db = Object.create(db, {
+      query: {
+        value: async (...args: Parameters<Db['query']>) => {
+          await systemClock.sleep(50)
+          return db.query(...args)
+        },
+      },
+    })
+    const [far, near] = [slow, db].map((over) => postgres(over, { sweepEveryMs: 0 })) as [CacheDriver, CacheDriver]
+    const parts = {
+      clock: systemClock,
+      codec: createCodec({ maxBytes: 1000 }),
+      invalidated: () => {},
+      failed: () => {},
+    }
+    await Promise.all([far.start?.(parts), near.start?.(parts)])
+    const entry = { value: 'old', freshMs: 60_000, staleMs: 0, eagerMs: 0, tags: ['on its way'] }
+    const began = systemClock.monotonic()
+    await near.invalidateTags('way::', ['on its way'])
+    expect(await far.set('way::', 'a', entry, { loadedForMs: systemClock.monotonic() - began })).toBe(false)
+    expect(await near.get('way::', 'a')).toBeUndefined()
   })
 
   it('takes its tables away again', async () => {

@@ -1,7 +1,7 @@
-import { monitorEventLoopDelay } from 'node:perf_hooks'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { hasRedis, startRedis } from '../../../testing/redis-server.ts'
 import type { RedisServer } from '../../../testing/redis-server.ts'
+import { timed } from '../../../testing/stopwatch.ts'
 import { startTcpProxy } from '../../../testing/tcp-proxy.ts'
 import type { TcpProxy } from '../../../testing/tcp-proxy.ts'
 import { createRedis } from '../../redis/index.ts'
@@ -13,13 +13,13 @@ import { redis, redisTracking } from '../drivers/redis.ts'
 import { tiered } from '../drivers/tiered.ts'
 
 const deadlineMs = 200
-/** How long this process kept its own timers waiting: on a busy machine that is no fault of what is tested. */
-const lag = monitorEventLoopDelay({ resolution: 5 })
 /** What an answer may take beyond the deadline. */
-const grace = (): number => 50 + lag.max / 1e6
+const graceMs = 50
 
 interface Fault {
   readonly name: string
+  /** How many questions a change may ask of a store that answers; default 1. */
+  readonly questions?: number
   begin(): unknown
   end(): unknown
 }
@@ -47,7 +47,7 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
     server = await startRedis()
     proxy = await startTcpProxy(server.port)
     connection = createRedis({ url: `redis://127.0.0.1:${proxy.port}`, deadlineMs, connectMs: 500 })
-    direct = createRedis({ url: server.url, deadlineMs: 2000 })
+    direct = createRedis({ url: server.url, deadlineMs: 10_000 })
     cache = open(connection)
     other = open(direct)
     await Promise.all([cache.ready(), other.ready()])
@@ -74,48 +74,48 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
     },
     {
       name: 'read-only',
+      questions: 2,
       begin: () => server.admin('REPLICAOF', '127.0.0.1', '1'),
       end: () => server.admin('REPLICAOF', 'NO', 'ONE'),
     },
     {
       name: 'full',
+      questions: 2,
       begin: () => server.admin('CONFIG', 'SET', 'maxmemory', '1'),
       end: () => server.admin('CONFIG', 'SET', 'maxmemory', '0'),
     },
     { name: 'killed and restarted', begin: () => server.kill(), end: () => server.start() },
   ]
 
-  async function timed<T>(work: () => T | Promise<T>): Promise<{ value: T; tookMs: number }> {
-    const began = performance.now()
-    const value = await work()
-    return { value, tookMs: performance.now() - began }
+  /** Stored, and known to both. A server that is slow for once is asked again. */
+  const everywhere = async (key: string, value: string, tags: readonly string[] = []): Promise<void> => {
+    await expect
+      .poll(async () => {
+        await cache.set(key, value, { tags })
+        return [await other.get(key), await cache.get(key), cache.stats().pending]
+      })
+      .toEqual([value, value, 0])
   }
 
   it.each(faults)('serves, loads and forgets as before when it is $name, and comes back by itself', async (fault) => {
-    const everywhere = async (key: string, value: string, tags: readonly string[] = []): Promise<void> => {
-      await cache.set(key, value, { tags })
-      // Its own write is told to the writer too, and dropped from its memory: only then does it stay there.
-      await expect.poll(async () => [await other.get(key), await cache.get(key)]).toEqual([value, value])
-      await new Promise((done) => setTimeout(done, 30))
-      await cache.get(key)
-    }
     await everywhere('hot', 'near')
     await everywhere('deleted', 'old')
     await everywhere('tagged', 'old', ['t'])
+    // Its own write is told to the writer too, and dropped from its memory: only then does it stay there.
+    await new Promise((done) => setTimeout(done, 30))
+    for (const key of ['hot', 'deleted', 'tagged']) await cache.get(key)
     await fault.begin()
-    lag.enable()
-    lag.reset()
 
     const hot = await timed(() => cache.getOrSet('hot', () => 'loaded'))
-    expect(hot.tookMs).toBeLessThan(grace())
+    expect(hot.ranMs).toBeLessThan(graceMs)
     expect(['near', 'loaded']).toContain(hot.value)
 
     const cold = await Promise.all(
       Array.from({ length: 20 }, (_, n) => timed(() => cache.getOrSet(`cold ${n % 4}`, () => 'loaded'))),
     )
-    for (const { value, tookMs } of cold) {
+    for (const { value, ranMs } of cold) {
       expect(value).toBe('loaded')
-      expect(tookMs).toBeLessThan(deadlineMs + grace())
+      expect(ranMs).toBeLessThan(deadlineMs + graceMs)
     }
 
     // Changes hold here at once, whether or not the store knows of them.
@@ -124,14 +124,14 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
       await timed(() => cache.invalidateTags(['t'])),
       await timed(() => cache.set('written', 'new')),
     ])
-      expect(change.tookMs).toBeLessThan(deadlineMs + grace())
+      expect(change.ranMs).toBeLessThan((fault.questions ?? 1) * deadlineMs + graceMs)
     expect(await cache.get('deleted')).toBeUndefined()
     expect(await cache.get('tagged')).toBeUndefined()
 
     await fault.end()
-    await expect.poll(() => cache.stats().pending, { timeout: 10_000 }).toBe(0)
+    await expect.poll(() => cache.stats().pending).toBe(0)
     await expect
-      .poll(async () => [await other.get('deleted'), await other.get('tagged')], { timeout: 10_000 })
+      .poll(async () => [await other.get('deleted'), await other.get('tagged')])
       .toEqual([undefined, undefined])
     await expect
       .poll(
@@ -145,19 +145,17 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
   })
 
   it('forgets what it holds soon when nobody can tell it of changes', async () => {
-    await cache.set('a', 'old')
-    expect(await cache.get('a')).toBe('old')
+    await everywhere('a', 'old')
     proxy.set({ kind: 'cut' })
     await other.set('a', 'new')
     await expect.poll(() => cache.get('a')).toBeUndefined()
     proxy.set({ kind: 'open' })
-    await expect.poll(() => cache.get('a'), { timeout: 10_000 }).toBe('new')
+    await expect.poll(() => cache.get('a')).toBe('new')
   })
 
   it('does not show what the store still has of a deleted key before it has told the store', async () => {
-    await cache.set('a', 'old', { tags: ['t'] })
-    await cache.set('b', 'old')
-    expect(await other.get('a')).toBe('old')
+    await everywhere('a', 'old', ['t'])
+    await everywhere('b', 'old')
     await server.admin('REPLICAOF', '127.0.0.1', '1')
     await cache.invalidateTags(['t'])
     await cache.delete('b')
@@ -165,7 +163,7 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
     await expect.poll(() => connection.command(['PING']).catch(() => undefined)).toBe('PONG')
     expect([await cache.get('a'), await cache.get('b')]).toEqual([undefined, undefined])
     await server.admin('REPLICAOF', 'NO', 'ONE')
-    await expect.poll(() => cache.stats().pending, { timeout: 10_000 }).toBe(0)
+    await expect.poll(() => cache.stats().pending).toBe(0)
     await expect.poll(async () => [await other.get('a'), await other.get('b')]).toEqual([undefined, undefined])
   })
 
@@ -181,17 +179,16 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
     for (let n = 0; n < 100; n++) await cache.delete(`k${n}`)
     expect(cache.stats().pending).toBe(1)
     proxy.set({ kind: 'open' })
-    await expect.poll(() => cache.stats().pending, { timeout: 10_000 }).toBe(0)
+    await expect.poll(() => cache.stats().pending).toBe(0)
     // More than could be remembered: all of it is cleared.
     await expect.poll(() => other.get('kept')).toBeUndefined()
   })
 
   it('invalidates tags of a full server by making it forget them', async () => {
-    await cache.set('a', 'old', { tags: ['t'] })
-    expect(await other.get('a')).toBe('old')
+    await everywhere('a', 'old', ['t'])
     await server.admin('CONFIG', 'SET', 'maxmemory', '1')
-    await cache.invalidateTags(['t'])
-    expect(cache.stats().pending).toBe(0)
-    await expect.poll(() => other.get('a')).toBeUndefined()
+    await other.invalidateTags(['t'])
+    expect(other.stats().pending).toBe(0)
+    await expect.poll(() => cache.get('a')).toBeUndefined()
   })
 })

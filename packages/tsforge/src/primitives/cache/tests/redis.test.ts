@@ -6,6 +6,7 @@ import type { RedisServer } from '../../../testing/redis-server.ts'
 import { createRedis } from '../../redis/index.ts'
 import type { Redis } from '../../redis/index.ts'
 import type { RootCache } from '../cache.ts'
+import { createCodec } from '../codec.ts'
 import { cacheContract } from '../contract.ts'
 import { createCache } from '../create-cache.ts'
 import { memory } from '../drivers/memory.ts'
@@ -82,6 +83,30 @@ describe.runIf(hasRedis)('caches on Redis', () => {
     expect(await Promise.all([first, second])).toEqual(['of the first', 'of the first'])
     await one.close()
     await two.close()
+  })
+
+  it('keep nothing whose tag was invalidated while it was loaded, however long the way to the store takes', async () => {
+    const slow: Redis = Object.create(connection, {
+      script: {
+        value: async (...args: Parameters<Redis['script']>) => {
+          await systemClock.sleep(50)
+          return connection.script(...args)
+        },
+      },
+    })
+    const [far, near] = [redis(slow), redis(connection)]
+    const parts = {
+      clock: systemClock,
+      codec: createCodec({ maxBytes: 1000 }),
+      invalidated: () => {},
+      failed: () => {},
+    }
+    await Promise.all([far.start?.(parts), near.start?.(parts)])
+    const entry = { value: 'old', freshMs: 60_000, staleMs: 0, eagerMs: 0, tags: ['on its way'] }
+    const began = systemClock.monotonic()
+    await near.invalidateTags('way::', ['on its way'])
+    expect(await far.set('way::', 'a', entry, { loadedForMs: systemClock.monotonic() - began })).toBe(false)
+    expect(await near.get('way::', 'a')).toBeUndefined()
   })
 
   it.each<[string, (cache: RootCache<string>) => Promise<unknown>, string | undefined]>([

@@ -99,11 +99,11 @@ describe.runIf(hasRedis)('node-redis', () => {
     const mine = async (): Promise<number> => (await plain.admin('CLIENT', 'LIST')).split('name=forge-names').length - 1
     expect(await mine()).toBe(3)
     await redis.close()
-    await vi.waitFor(async () => expect(await mine()).toBe(0))
+    await expect.poll(mine).toBe(0)
   })
 
   it('tells a wrong password from a server that is away', async () => {
-    const redis = createRedis({ url: `redis://:wrong@127.0.0.1:${guarded.port}` })
+    const redis = createRedis({ url: `redis://:wrong@127.0.0.1:${guarded.port}`, connectMs: 10_000 })
     const error = await redis.command(['PING']).catch((caught: unknown) => caught)
     expect(error).toMatchObject({ code: 'redis.command', cause: { message: expect.stringContaining('WRONGPASS') } })
     await redis.close()

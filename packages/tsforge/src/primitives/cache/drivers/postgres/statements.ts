@@ -12,13 +12,13 @@ export const read: string = `select address, value, ${left} from forge_cache_ent
 where address = any($1::text[]) and expires_at > clock_timestamp() and ${tagsHold}`
 
 /**
- * $1 address, $2 value, $3 life in milliseconds or null, $4 tags, $5 how long ago the load began in milliseconds. No row: a
- * tag is missing or will end before the entry, or was invalidated since.
+ * $1 address, $2 value, $3 life in milliseconds or null, $4 tags, $5 when the load began, by the clock of `time`, or null for
+ * what was not loaded. No row: a tag is missing or will end before the entry, or was invalidated since.
  */
 export const write = `with held as (
   select address, version from forge_cache_tags
   where address = any($4::text[]) and expires_at >= clock_timestamp() + make_interval(secs => coalesce($3::float8, 0) / 1000)
-    and invalidated_at < clock_timestamp() - make_interval(secs => $5::float8 / 1000)
+    and ($5::float8 is null or invalidated_at < to_timestamp($5::float8 / 1000))
 ), list as (
   select coalesce(array_agg(address), '{}') as tags, coalesce(array_agg(version), '{}') as versions, count(*) as n from held
 )
@@ -28,6 +28,9 @@ from list where n = cardinality($4::text[])
 on conflict (address) do update
 set value = excluded.value, tags = excluded.tags, versions = excluded.versions, expires_at = excluded.expires_at
 returning 1`
+
+/** Milliseconds since 1970. */
+export const time = `select (extract(epoch from clock_timestamp()) * 1000)::float8 as now_ms`
 
 /** $1 tags in order (or two writers would wait for each other), $2 least life in milliseconds. */
 export const makeTags = `insert into forge_cache_tags (address, expires_at)

@@ -11,9 +11,9 @@ return {value, redis.call('PTTL', KEYS[1])}`,
 )
 
 /**
- * Versions of tags, made where there is none; nil when one of them was invalidated after the load had begun. A version is
- * the server's time in microseconds behind `i` (invalidated) or `c` (made because there was none). A tag outlives its
- * entries; its life is prolonged by leaps, since each change is told to everybody who tracks it.
+ * The server's time in microseconds and the versions of tags, made where there is none; nil when one of them was invalidated
+ * after the load had begun. A version is a time as well, behind `i` (invalidated) or `c` (made because there was none). A
+ * tag outlives its entries; its life is prolonged by leaps, since each change is told to everybody who tracks it.
  * ARGV: how long ago the load began in microseconds, life of the entry in milliseconds.
  */
 export const stampTags: Script = defineScript(
@@ -39,6 +39,7 @@ for at, key in ipairs(KEYS) do
     redis.call('SET', key, versions[at], 'PX', string.format('%.0f', 2 * tonumber(ARGV[2]) + 3600000))
   end
 end
+table.insert(versions, 1, string.format('%.0f', now))
 return versions`,
 )
 
