@@ -93,8 +93,9 @@ function environment(root: string, env: Readonly<Record<string, string>>): NodeJ
     HOME: root,
     PORT: '0',
     NODE_ENV: 'development',
-    // Many ask at once, on a machine that may be busy.
+    // Many ask at once, on a machine that may be busy: refusing what comes too fast is for a test of its own as well.
     DATABASE_POOL_WAIT: '30s',
+    FORGE_HTTP_SHED_DELAY: '30s',
     ...(limited && { FORGE_RATELIMIT_ENFORCED: 'false' }),
     ...env,
   }

@@ -76,9 +76,15 @@ export async function createTestApp(input: TestAppInput): Promise<TestApp> {
   const settings = { NODE_ENV: 'test', FORGE_SECRET: randomUUID() + randomUUID() }
   const parts = await arrange([...featuresOf(config), ...features])
   const has = (feature: string): boolean => parts.some(({ name }) => name === feature)
-  const env = { ...settings, ...(has('accounts') && fastHashing), ...(has('ratelimit') && unlimited), ...input.env }
   const provided = ({ name }: { readonly name: string }): boolean =>
     parts.some(({ provides }) => provides?.name === name)
+  const env = {
+    ...settings,
+    ...(provided(dbPort) && patient),
+    ...(has('accounts') && fastHashing),
+    ...(has('ratelimit') && unlimited),
+    ...input.env,
+  }
   const storage = provided(dbPort)
     ? await openStorage(
         parts.flatMap((part) => part.migrations ?? []),
@@ -112,6 +118,9 @@ const fastHashing: Env = {
   FORGE_ACCOUNTS_HASH_PASSES: '1',
   FORGE_ACCOUNTS_HASH_LANES: '1',
 }
+
+/** Many ask at once, on a machine that may be busy. */
+const patient: Env = { DATABASE_POOL_WAIT: '30s' }
 
 /** All callers of a test come from one address, within a moment; tests of limits turn this back on. */
 const unlimited: Env = { FORGE_RATELIMIT_ENFORCED: 'false' }
