@@ -30,7 +30,7 @@ const now = (): number => Number(process.hrtime.bigint()) / 1e6
 const pause = (ms: number): Promise<void> => new Promise((done) => setTimeout(done, ms))
 
 const [kind, url] = process.argv.slice(2) as ['redis' | 'postgres', string]
-const connection = kind === 'redis' ? createRedis({ url, deadlineMs: 5000 }) : undefined
+const connection = kind === 'redis' ? createRedis({ url, deadlineMs: 10_000, connectMs: 20_000 }) : undefined
 const db = kind === 'postgres' ? createDb(postgres({ url, max: 2 })) : undefined
 
 function driver(): CacheDriver {

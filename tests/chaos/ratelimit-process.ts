@@ -32,7 +32,7 @@ const lanes = 16
 
 function driver(): RatelimitDriver {
   const store = kind.endsWith('redis')
-    ? redis(createRedis({ url, deadlineMs: 5000 }))
+    ? redis(createRedis({ url, deadlineMs: 10_000, connectMs: 20_000 }))
     : postgres(createDb(database({ url, max: 4 })))
   return kind.startsWith('leased') ? leased(store) : store
 }

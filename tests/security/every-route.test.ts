@@ -37,7 +37,8 @@ const answers =
   (reply: Reply): boolean =>
     reply.status === status && (code === undefined || reply.body.error.code === code)
 
-describe('every route of the document', () => {
+// Each test calls all of them, several times: on a busy machine that takes longer than other tests may.
+describe('every route of the document', { timeout: 300_000 }, () => {
   it('has a request that succeeds, so that a refusal below means something', async () => {
     expect(operations.map(({ id }) => id).sort()).toEqual(Object.keys(samples).sort())
     for (const operation of operations) {

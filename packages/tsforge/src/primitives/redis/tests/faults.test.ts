@@ -28,7 +28,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     process.on('unhandledRejection', note)
     server = await startRedis()
     proxy = await startTcpProxy(server.port)
-    redis = createRedis({ url: `redis://127.0.0.1:${proxy.port}`, deadlineMs, connectMs: 500 })
+    redis = createRedis({ url: `redis://127.0.0.1:${proxy.port}`, deadlineMs, connectMs: 2000 })
     await vi.waitFor(() => redis.command(['SET', 'a', '1']), soon)
   })
   afterEach(async () => {
@@ -207,7 +207,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     const client = createClient({ url: server.url })
     client.on('error', () => {})
     await client.connect()
-    const over = createRedis(client as never, { deadlineMs, connectMs: 500 })
+    const over = createRedis(client as never, { deadlineMs, connectMs: 2000 })
     await vi.waitFor(async () => expect(await over.command(['GET', 'a'])).toBe('1'), soon)
     server.pause()
     const { ranMs } = await timed(() =>
