@@ -1,4 +1,5 @@
 import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { pathToFileURL } from 'node:url'
 import { createApp } from 'tsforge'
 import type { AppConfig } from 'tsforge'
@@ -32,7 +33,8 @@ async function killed(
   reached: () => Promise<boolean>,
 ): Promise<void> {
   await using app = bare(root, { env: { ...env, FORGE_LOG_LEVEL: 'info' } })
-  while (!(await reached()) && !app.output().includes('listening') && app.child.exitCode === null);
+  // Between two looks the start has the machine for itself.
+  while (!(await reached()) && !app.output().includes('listening') && app.child.exitCode === null) await sleep(5)
   app.child.kill('SIGKILL')
   await app.exited
 }

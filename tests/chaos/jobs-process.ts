@@ -25,6 +25,8 @@ export interface Effect {
 export type Told =
   | { readonly ready: true }
   | { readonly began: number }
+  /** It stood still, as on a busy machine. */
+  | { readonly stood: { readonly fromMs: number; readonly untilMs: number } }
   | { readonly ended: number; readonly as: JobFinished['outcome'] }
 
 const few = { maxAttempts: 1000, backoff: { baseMs: 1, capMs: 50 } }
@@ -105,6 +107,12 @@ async function main([url, name, options]: readonly [string, string, string]): Pr
     })()
   })
   process.once('disconnect', () => process.exit(1))
+  let lastMs = Date.now()
+  setInterval(() => {
+    const now = Date.now()
+    if (now - lastMs > 800) tell({ stood: { fromMs: lastMs, untilMs: now } })
+    lastMs = now
+  }, 50)
   runner.start()
   tell({ ready: true })
 }

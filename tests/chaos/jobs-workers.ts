@@ -102,6 +102,11 @@ export function standstills(ms: number, tell: (fault: Fault) => void): Disposabl
   return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
+/** The times at which this process has stood still: its leases may have run out. */
+export function stood({ pid, told }: Pick<JobsProcess, 'pid' | 'told'>): Fault[] {
+  return told.flatMap((each) => ('stood' in each ? [{ what: 'stood still', pid, ...each.stood }] : []))
+}
+
 export interface Ran {
   readonly n: number
   readonly worker: number
