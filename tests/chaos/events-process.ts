@@ -2,6 +2,7 @@
  * One process that delivers events and writes what it does to a ledger in the same database. It ends at SIGTERM as an
  * app does, and at nothing else.
  */
+import { subscribe as listen } from 'node:diagnostics_channel'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createDb } from 'tsforge/db'
 import { postgres as database } from 'tsforge/db/postgres'
@@ -55,9 +56,40 @@ function fragile(driver: EventsDriver): EventsDriver {
   })
 }
 
+/** Told to who started this process: it has lost a subscription, which it was last known to have at `fromMs`. */
+export interface Lost {
+  readonly lost: string
+  readonly fromMs: number
+  readonly untilMs: number
+}
+
+/** Remembers since when each subscription was not renewed, and tells when one is lost. */
+function watched(driver: EventsDriver): EventsDriver {
+  const heldAt = new Map<string, number>()
+  const around =
+    <Args extends unknown[], Held extends readonly { readonly name: string }[]>(
+      hold: (...args: Args) => Promise<Held>,
+    ) =>
+    async (...args: Args): Promise<Held> => {
+      const began = Date.now()
+      const held = await hold(...args)
+      for (const { name } of held) heldAt.set(name, began)
+      return held
+    }
+  listen('event.subscription_changed', (message) => {
+    const { subscription, state } = message as { readonly subscription: string; readonly state: string }
+    if (state === 'lost')
+      process.send?.({ lost: subscription, fromMs: heldAt.get(subscription)!, untilMs: Date.now() } satisfies Lost)
+  })
+  return Object.assign(driver, {
+    claim: around(driver.claim.bind(driver)),
+    renew: around(driver.renew.bind(driver)),
+  })
+}
+
 async function main([url, name, leaseMs]: readonly [string, string, string]): Promise<void> {
   const db = createDb(database({ url, max: 8, applicationName: name }))
-  const events = createEvents(fragile(postgres({ db })))
+  const events = createEvents(fragile(watched(postgres({ db }))))
   const write = `insert into effects (subscription, n, account, place, worker) values ($1, $2, $3, $4, ${process.pid})`
   const dispatcher = createDispatcher({
     events,
