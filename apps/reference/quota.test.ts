@@ -19,5 +19,5 @@ it('a note counts once, however often its request is repeated or refused', async
   await vi.waitFor(async () => {
     const usage = await app.fetch('http://app/api/v1/quota/usage', { headers })
     expect(await usage.json()).toMatchObject({ data: { quotas: [{ quota: 'notes.created', limits: [{ used: 1 }] }] } })
-  })
+  }, 20_000)
 })
