@@ -58,7 +58,9 @@ async function examine(kind: Kind, url: string, ms: number): Promise<void> {
   expect(grants, `${kind}: shares ${shares.join(', ')}`).toBeLessThanOrEqual(1000 + elapsedMs / 10)
   // And nearly all of it: what leases lose is little.
   expect(grants, `${kind}: shares ${shares.join(', ')}`).toBeGreaterThan(0.9 * (1000 + elapsedMs / 10))
-  for (const share of shares) expect(share, `${kind}: shares ${shares.join(', ')}`).toBeGreaterThanOrEqual(grants / 10)
+  // Of what comes back with time: a process that begins late finds the burst spent.
+  for (const share of shares)
+    expect(share, `${kind}: shares ${shares.join(', ')}`).toBeGreaterThanOrEqual(elapsedMs / 100)
 }
 
 describe.runIf(hasRedis)('four processes that hammer a limit of 1000 per 10 s on one Redis', () => {
