@@ -9,7 +9,7 @@ import { Calm } from './calm.ts'
 import { Field, contestants, lines, metricsToken, ours, raw, register } from './field.ts'
 import type { Contestant } from './field.ts'
 import { load } from './load.ts'
-import { leaveServerCore, stayAwake } from './processes.ts'
+import { leaveServerCore } from './processes.ts'
 import type { Server } from './processes.ts'
 import { requestsFor } from './requests.ts'
 import { claim } from './statistics.ts'
@@ -20,11 +20,8 @@ async function run(settings: Settings): Promise<Claim[]> {
   leaveServerCore()
   const database = await openDatabase()
   const field = new Field(database.url)
-  using awake = stayAwake()
   try {
-    settings.note(
-      `${database.version}; load from ${settings.generator}; processors ${awake.held ? 'kept awake' : 'may sleep'}`,
-    )
+    settings.note(`${database.version}; load from ${settings.generator}`)
     return [
       ...(await throughput(field, settings)),
       ...(await start(field, settings)),

@@ -1,7 +1,7 @@
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
-import { closeSync, openSync, readFileSync, writeSync } from 'node:fs'
+import { closeSync, openSync, readFileSync } from 'node:fs'
 import { createServer, request } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { availableParallelism } from 'node:os'
@@ -27,28 +27,6 @@ export const hasWrk: boolean = works('sh', ['-c', 'command -v wrk'])
 export function leaveServerCore(): void {
   if (pinned)
     execFileSync('taskset', ['-cp', `1-${availableParallelism() - 1}`, String(process.pid)], { stdio: 'ignore' })
-}
-
-/**
- * Keeps the processors from sleeping until it is disposed of, where the system lets us (PM QoS, `/dev/cpu_dma_latency`; takes root). To wake
- * the core of the load costs a virtual machine as much as a small answer, and the bill goes to the server whose answer wakes it:
- * to the slower one more often.
- */
-export function stayAwake(): Disposable & { readonly held: boolean } {
-  let file: number | undefined
-  try {
-    file = openSync('/dev/cpu_dma_latency', 'r+')
-    // The longest wake-up that we bear, in microseconds, for as long as the file is open.
-    writeSync(file, Buffer.alloc(4))
-  } catch {
-    // As it is, then: the run tells.
-  }
-  return {
-    held: file !== undefined,
-    [Symbol.dispose]: () => {
-      if (file !== undefined) closeSync(file)
-    },
-  }
 }
 
 /** A server under test. */
