@@ -1,6 +1,6 @@
 /**
  * Our whole set against raw node:http, against the same set by hand, bare Fastify, and the comparable sets of Fastify's
- * stock plugins, Hono, Express and NestJS. All servers run side by side; rounds alternate between them.
+ * stock plugins, Hono, Express and NestJS. All servers run side by side; we alternate with each of them.
  */
 import { checkAnswers, checkLog } from './answers.ts'
 import type { Bench, Settings } from './bench.ts'
@@ -12,7 +12,7 @@ import { load } from './load.ts'
 import { leaveServerCore } from './processes.ts'
 import type { Server } from './processes.ts'
 import { requestsFor } from './requests.ts'
-import { claim } from './statistics.ts'
+import { claim, median } from './statistics.ts'
 import type { Claim } from './statistics.ts'
 import { rivalTokens } from './tokens.ts'
 
@@ -47,34 +47,35 @@ async function throughput(field: Field, { rounds, seconds, repetitions, note }: 
       await checkAnswers(server, contestant.extent, tokens.get(contestant.name)![0]!, metricsToken)
       note(`${contestant.name} does what it should`)
     }
-    const results = new Map<string, number[]>()
+    const [own, ...rivals] = servers as [Server, ...Server[]]
+    const pairs: Pairs = new Map()
     for (const kind of requestsFor([]).map(({ name }) => name)) {
-      for (let round = -1; round < rounds; round++) {
-        // Another one begins each round, so that no place in the turn is somebody's own.
-        const turn = servers.map((_, index) => servers[(index + Math.max(0, round)) % servers.length]!)
-        for (const server of turn) {
+      const measure = (server: Server, round: number, duration: number): Promise<number> =>
+        calm.measure(server, async () => {
           const requests = requestsFor(tokens.get(server.name)!).find(({ name }) => name === kind)!
-          const duration = round < 0 ? Math.max(2, seconds) : seconds
-          const measured = await calm.measure(server, async () => {
-            const before = server.cpuSeconds()
-            const sent = await load(server.port, requests, duration, field.folder)
-            work.add(kind, server, round, sent.requests, before)
-            answered.set(server.name, (answered.get(server.name) ?? 0) + sent.requests)
-            return sent
-          })
-          if (round >= 0)
-            results.set(`${kind}.${server.name}`, [
-              ...(results.get(`${kind}.${server.name}`) ?? []),
-              measured.requestsPerSecond,
-            ])
+          const before = server.cpuSeconds()
+          const sent = await load(server.port, requests, duration, field.folder)
+          work.add(kind, server, round, sent.requests, before)
+          answered.set(server.name, (answered.get(server.name) ?? 0) + sent.requests)
+          return sent.requestsPerSecond
+        })
+      for (const server of servers) await measure(server, -1, Math.max(2, seconds))
+      for (let round = 0; round < rounds; round++) {
+        for (const rival of rivals) {
+          // One right after the other, since the machine is another one ten seconds later; who begins changes with each round.
+          const turn = round % 2 === 0 ? [own, rival] : [rival, own]
+          const rates = new Map<Server, number>()
+          for (const server of turn) rates.set(server, await measure(server, round, seconds))
+          const name = `${kind}.${rival.name}`
+          pairs.set(name, [...(pairs.get(name) ?? []), [rates.get(own)!, rates.get(rival)!]])
         }
-        note(`${kind}: ${round < 0 ? 'warm' : `round ${round + 1} of ${rounds}`}`)
+        note(`${kind}: round ${round + 1} of ${rounds}`)
       }
     }
     if (calm.disturbed > 0)
       note(`${calm.disturbed} measurements were kept although other programs were at work on the servers' core`)
     work.tell(note)
-    return claimsOf(results, note)
+    return claimsOf(pairs, note)
   } finally {
     await Promise.all(servers.map((server) => server.stop()))
     for (const { name, extent } of contestants) {
@@ -103,18 +104,15 @@ class Work {
   }
 }
 
-function claimsOf(results: ReadonlyMap<string, readonly number[]>, note: Settings['note']): Claim[] {
-  const claims: Claim[] = []
-  for (const kind of ['healthz', 'me', 'echo']) {
-    for (const { name } of contestants) {
-      const values = results.get(`${kind}.${name}`)!
-      note(
-        `${kind.padEnd(8)} ${name.padEnd(12)} ${Math.round(values.reduce((sum, value) => sum + value, 0) / values.length)} req/s`,
-      )
-      if (name !== ours.name) claims.push(claim(`http.${kind}.${name}`, results.get(`${kind}.${ours.name}`)!, values))
-    }
-  }
-  return claims
+/** Our rate and the rival's, by round, for each kind of request and rival. */
+type Pairs = Map<string, (readonly [number, number])[]>
+
+function claimsOf(pairs: Pairs, note: Settings['note']): Claim[] {
+  return [...pairs].map(([name, rounds]) => {
+    const [mine, theirs] = [rounds.map(([rate]) => rate), rounds.map(([, rate]) => rate)]
+    note(`${name.padEnd(20)} ${Math.round(median(mine))} to ${Math.round(median(theirs))} requests per second`)
+    return claim(`http.${name}`, mine, theirs)
+  })
 }
 
 /** Start of the process to the first 200, with the database connected and, here, its migrations looked at. */
