@@ -124,6 +124,8 @@ module.exports = {
           `${src}/primitives/jobs/steps/store\\.ts$`,
           // The arithmetic of rate limits is that of every store.
           `${src}/primitives/ratelimit/(?:gcra|places|sliding)\\.ts$`,
+          // What is read is counted in one place, however many drivers there are in a process.
+          `${src}/primitives/storage/dead-bytes\\.ts$`,
           // A connection that is opened when needed and opened anew, the same for every broker.
           `${src}/primitives/sinks/held\\.ts$`,
           `${src}/$1/drivers/$2(?:/|\\.ts$)`,

@@ -12,7 +12,7 @@ import type {
   StorageDriver,
 } from '../driver.ts'
 import { storageErrors } from '../errors.ts'
-import { connect, loaded } from './s3/connection.ts'
+import { connect, disconnect, loaded } from './s3/connection.ts'
 import type { Connection, S3Settings } from './s3/connection.ts'
 import { copyInParts, copySource } from './s3/copy.ts'
 import { spoken } from './s3/faults.ts'
@@ -54,7 +54,7 @@ class S3Driver implements StorageDriver {
   }
 
   async get(key: string, { range, ifMatch, ifNoneMatch, signal }: DriverGet): Promise<DriverObject> {
-    const { sdk, client } = await this.#connect()
+    const { sdk, reader } = await this.#connect()
     const command = new sdk.GetObjectCommand({
       Bucket: this.#bucket,
       Key: key,
@@ -62,7 +62,7 @@ class S3Driver implements StorageDriver {
       ...(ifMatch !== undefined && { IfMatch: ifMatch }),
       ...(ifNoneMatch !== undefined && { IfNoneMatch: ifNoneMatch }),
     })
-    const answer = await spoken(client.send(command, signal === undefined ? {} : { abortSignal: signal }))
+    const answer = await spoken(reader.send(command, signal === undefined ? {} : { abortSignal: signal }))
     const part = /^bytes (\d+)-(\d+)\/(\d+)$/.exec(answer.ContentRange ?? '')
     const info = { ...infoOf(key, answer), ...(part !== null && { size: Number(part[3]) }) }
     return {
@@ -157,8 +157,8 @@ class S3Driver implements StorageDriver {
 
   async close(): Promise<void> {
     const [own, signing] = [await this.#connected?.catch(() => undefined), await this.#signing?.catch(() => undefined)]
-    if (this.#settings.client === undefined) own?.client.destroy()
-    if (signing !== undefined && signing !== own) signing.client.destroy()
+    if (this.#settings.client === undefined && own !== undefined) disconnect(own)
+    if (signing !== undefined && signing !== own) disconnect(signing)
   }
 
   async #found(key: string): Promise<ObjectInfo> {
@@ -172,7 +172,7 @@ class S3Driver implements StorageDriver {
     return (this.#connected ??=
       client === undefined
         ? connect(this.#settings, endpoint)
-        : loaded(() => import('@aws-sdk/client-s3')).then((sdk) => ({ sdk, client })))
+        : loaded(() => import('@aws-sdk/client-s3')).then((sdk) => ({ sdk, client, reader: client })))
   }
 
   #signer(): Promise<Connection> {

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type * as Aws from '@aws-sdk/client-s3'
 import type { S3Client, S3ClientConfig } from '@aws-sdk/client-s3'
+import { readingAgents } from './reading.ts'
 
 export interface S3Settings {
   readonly bucket: string
@@ -31,6 +32,8 @@ export type Sdk = typeof Aws
 export interface Connection {
   readonly sdk: Sdk
   readonly client: S3Client
+  /** For downloads alone: uploads wait for the store to say that it wants the body, which the SDK does on its own agents only. */
+  readonly reader: S3Client
 }
 
 const missing =
@@ -49,19 +52,32 @@ export async function loaded<T>(load: () => Promise<T>): Promise<T> {
 export async function connect(settings: S3Settings, endpoint: string | undefined): Promise<Connection> {
   const sdk = await loaded(() => import('@aws-sdk/client-s3'))
   const { region = 'us-east-1', credentials, pathStyle = false } = settings
+  const timeouts = { connectionTimeout: 5000, requestTimeout: 60_000, throwOnRequestTimeout: true }
   const config: S3ClientConfig = {
     region,
     forcePathStyle: pathStyle,
     // Check sums in trailers are more than most stores that are not AWS can take.
     requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
-    requestHandler: { connectionTimeout: 5000, requestTimeout: 60_000, throwOnRequestTimeout: true } as never,
+    requestHandler: timeouts as never,
     ...(endpoint !== undefined && { endpoint }),
     ...(credentials !== undefined && { credentials }),
   }
   const client = new sdk.S3Client(config)
   addDigest(client)
-  return { sdk, client }
+  const agents = await readingAgents()
+  if (agents === undefined) return { sdk, client, reader: client }
+  const reader = new sdk.S3Client({
+    ...config,
+    credentials: client.config.credentials,
+    requestHandler: { ...timeouts, ...agents } as never,
+  })
+  return { sdk, client, reader }
+}
+
+export function disconnect({ client, reader }: Connection): void {
+  client.destroy()
+  reader.destroy()
 }
 
 /** Older stores want Content-MD5 of the one request that must have a check sum, and know nothing of CRC32. */
