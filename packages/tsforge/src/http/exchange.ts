@@ -15,7 +15,7 @@ import type { Expiring } from './deadlines.ts'
 import { httpErrors } from './errors.ts'
 import { ExtendedCall } from './extended-call.ts'
 import { noneMatches } from './etag.ts'
-import { renderFailure } from './failure.ts'
+import { answerOf, renderFailure } from './failure.ts'
 import type { RenderedAnswer } from './feature.ts'
 import { linger } from './linger.ts'
 import { isLive, openLive, sendStream } from './live.ts'
@@ -245,23 +245,10 @@ export class Exchange implements Expiring {
   }
 
   #renderFailure(thrown: unknown): Outgoing {
-    const failure = renderFailure(thrown, {
-      i18n: this.site.i18n,
-      locale: this.unit.locale,
-      requestId: this.id,
-      problem: this.wanted.problem,
-      path: this.path,
-    })
-    const out = new Outgoing(this.route.errorHeaders, failure.status)
-    const { added } = out
-    added.push('content-type', failure.contentType, 'content-language', failure.language)
-    if (failure.retryAfterMs !== undefined)
-      added.push('retry-after', String(Math.max(1, Math.ceil(failure.retryAfterMs / 1000))))
-    if (failure.headers !== undefined) out.merge(failure.headers)
-    if (failure.status === 401 && failure.headers?.['www-authenticate'] === undefined)
-      added.push('www-authenticate', this.site.challenge)
-    out.body = failure.body
-    return out
+    const { i18n, challenge } = this.site
+    const { problem } = this.wanted
+    const view = { i18n, locale: this.unit.locale, requestId: this.id, problem, path: this.path }
+    return answerOf(renderFailure(thrown, view), this.route.errorHeaders, challenge)
   }
 
   /** The caller has gone; nothing can be sent. */

@@ -1,6 +1,8 @@
 import { ForgeError } from '../kernel/errors.ts'
 import type { I18n } from '../kernel/i18n.ts'
 import { httpErrors } from './errors.ts'
+import type { Head } from './head.ts'
+import { Outgoing } from './outgoing.ts'
 import { statusText } from './status-text.ts'
 
 /** An error as it goes out. */
@@ -38,6 +40,18 @@ export function renderFailure(thrown: unknown, view: FailureView): Failure {
     // Its meta cannot be written as JSON (a BigInt, a cycle). The caller gets an answer all the same.
     return render(internal, view)
   }
+}
+
+/** `failure` with its headers, besides the standing ones of `base`; `challenge` is for a 401 without one of its own. */
+export function answerOf(failure: Failure, base: Head, challenge: string): Outgoing {
+  const { status, contentType, language, headers, retryAfterMs } = failure
+  const out = new Outgoing(base, status)
+  out.added.push('content-type', contentType, 'content-language', language)
+  if (retryAfterMs !== undefined) out.added.push('retry-after', String(Math.max(1, Math.ceil(retryAfterMs / 1000))))
+  if (headers !== undefined) out.merge(headers)
+  if (status === 401 && headers?.['www-authenticate'] === undefined) out.added.push('www-authenticate', challenge)
+  out.body = failure.body
+  return out
 }
 
 function render(error: ForgeError, view: FailureView): Failure {
