@@ -30,7 +30,7 @@ export type Infer<S> = S extends { readonly '~standard': { readonly types?: infe
     : undefined
 
 /**
- * Who may call a route. `public`: anybody. `authenticated`: any signed-in actor. Anything else is a permission
+ * Who may call a route. `public`: anybody. `authenticated`: every signed-in actor. Anything else is a permission
  * code (`noun.verb`, e.g. `webhooks.manage`), asked in the current tenant. There is no default on purpose.
  */
 export type Access = 'public' | 'authenticated' | `${string}.${string}`

@@ -30,7 +30,7 @@ export const preconditionErrors: ErrorCatalogue<PreconditionErrorCode> = defineE
 
 /** Which version of a row the caller has seen. Made by hand, or from If-Match as the `expected` of a call. */
 export interface Expected {
-  /** The write happens only when the row has this version (or one of these). Absent: any. */
+  /** The write happens only when the row has this version (or one of these). Absent: whatever it has. */
   readonly version?: number | readonly number[]
   /** A mismatch is `precondition.failed` (412), because a header named the version. */
   readonly precondition?: boolean

@@ -18,7 +18,7 @@ export type Kept = { readonly answer: Answer } | { readonly gone: Gone }
 const passing: ReadonlySet<number> = new Set([401, 403, 407, 408, 421, 423, 424, 425, 426, 428, 429, 431])
 
 /**
- * Whether `answer` is the last word on its request: any 2xx or 3xx, and a 4xx that repeating cannot change. Whatever
+ * Whether `answer` is the last word on its request: each 2xx or 3xx, and a 4xx that repeating cannot change. Whatever
  * invites to come again (`Retry-After`) is not, and no 5xx ever is.
  */
 export function isFinal({ status, headers, streamed }: Answer): boolean {

@@ -45,7 +45,7 @@ export interface VerifierParts {
   readonly log: Log
 }
 
-/** What verifies: any scheme of tsforge/signatures, or one that senders alone can sign for, perhaps with keys that are fetched. */
+/** What verifies: a scheme of tsforge/signatures, or one that senders alone can sign for, perhaps with keys that are fetched. */
 export interface WebhookScheme extends Pick<SignatureScheme, 'name' | 'signatureHeaders' | 'key'> {
   /** `WWW-Authenticate` of its refusals, for senders that show who they are only when they are asked. */
   readonly challenge?: string

@@ -102,7 +102,7 @@ export function cacheContract({ name, create, clock, pass }: CacheContract): voi
       })
 
       it.each(['a b', 'ключ', 'a:b::c', 'x*?[a-z]', '{tag}', '"\'\\;--', '%2e%00', '__proto__', 'k'.repeat(512)])(
-        'takes the key %j as any other',
+        'takes the key %j like every other',
         async (key) => {
           await store(key, key)
           await store(`${key.slice(0, 500)}!`, 'other')

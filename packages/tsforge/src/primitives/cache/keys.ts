@@ -8,7 +8,7 @@ function fault(text: unknown): string | undefined {
   if (typeof text !== 'string' || text === '') return 'empty'
   // No character takes more than 3 bytes for each unit of its UTF-16.
   if (text.length > longest / 3 && Buffer.byteLength(text) > longest) return 'too long'
-  // Half a surrogate pair would become the same bytes as any other half.
+  // Half a surrogate pair would become the same bytes as every other half.
   if (!text.isWellFormed()) return 'not well-formed'
   // eslint-disable-next-line no-control-regex
   return /[\u0000-\u001f\u007f]/.test(text) ? 'control character' : undefined

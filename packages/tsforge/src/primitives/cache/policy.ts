@@ -26,7 +26,7 @@ export interface LoadOptions extends WriteOptions {
   readonly loadTimeout?: Duration
   /** The share of its ttl after which a value is refreshed in the background before it ends, e.g. 0.8. Default: never. */
   readonly eager?: number
-  /** The ttl of null and undefined. Default: null as any value, undefined is not kept. */
+  /** The ttl of null and undefined. Default: null like each value, undefined is not kept. */
   readonly negativeTtl?: Duration
   /** After a failed load an old value is served for this long before the next try. Default `1s`. */
   readonly backoff?: Duration

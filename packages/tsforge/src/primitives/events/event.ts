@@ -42,7 +42,7 @@ export interface EventSpec<Data> {
   readonly type: string
   /** Raised when `schema` changes in a way that old readers do not understand. Default 1. */
   readonly version?: number
-  /** Checked when an event is emitted. Absent: any JSON. */
+  /** Checked when an event is emitted. Absent: all JSON passes. */
   readonly schema?: PayloadSchema
   /** What the event is about. */
   readonly subject?: (data: Data) => string | undefined

@@ -46,7 +46,7 @@ export type PayloadOutput<S> = S extends { readonly '~standard': { readonly type
 export interface JobSpec<Payload> {
   /** `noun.verb`, stable for ever: letters, digits and `._:-`, at most 128. Workers without it leave its jobs alone. */
   readonly kind: string
-  /** Checked when a job is added. Absent: any JSON. */
+  /** Checked when a job is added. Absent: all JSON passes. */
   readonly schema?: PayloadSchema
   /** Default `default`. */
   readonly queue?: string

@@ -8,10 +8,11 @@ import type { Db } from '../../db/index.ts'
 import { createMigrator } from '../../db/migrate/index.ts'
 import { createCodec } from '../codec.ts'
 import { cacheContract } from '../contract.ts'
-import type { CacheChange, CacheDriver, CacheDriverParts } from '../driver.ts'
+import type { CacheChange, CacheDriverParts } from '../driver.ts'
 import { memory } from '../drivers/memory.ts'
 import { postgres, postgresBus } from '../drivers/postgres.ts'
 import { tiered } from '../drivers/tiered.ts'
+import { keepsNothingOvertaken } from './overtaken.ts'
 
 const migrations = [{ module: 'cache', directory: new URL('../migrations/', import.meta.url) }]
 const time = { clock: systemClock, pass: (ms: number) => systemClock.sleep(ms) }
@@ -75,19 +76,7 @@ describe('postgres', () => {
         },
       },
     })
-    const [far, near] = [slow, db].map((over) => postgres(over, { sweepEveryMs: 0 })) as [CacheDriver, CacheDriver]
-    const parts = {
-      clock: systemClock,
-      codec: createCodec({ maxBytes: 1000 }),
-      invalidated: () => {},
-      failed: () => {},
-    }
-    await Promise.all([far.start?.(parts), near.start?.(parts)])
-    const entry = { value: 'old', freshMs: 60_000, staleMs: 0, eagerMs: 0, tags: ['on its way'] }
-    const began = systemClock.monotonic()
-    await near.invalidateTags('way::', ['on its way'])
-    expect(await far.set('way::', 'a', entry, { loadedForMs: systemClock.monotonic() - began })).toBe(false)
-    expect(await near.get('way::', 'a')).toBeUndefined()
+    await keepsNothingOvertaken(postgres(slow, { sweepEveryMs: 0 }), postgres(db, { sweepEveryMs: 0 }))
   })
 
   it('takes its tables away again', async () => {

@@ -6,12 +6,12 @@ import type { RedisServer } from '../../../testing/redis-server.ts'
 import { createRedis } from '../../redis/index.ts'
 import type { Redis } from '../../redis/index.ts'
 import type { RootCache } from '../cache.ts'
-import { createCodec } from '../codec.ts'
 import { cacheContract } from '../contract.ts'
 import { createCache } from '../create-cache.ts'
 import { memory } from '../drivers/memory.ts'
 import { redis, redisBus, redisTracking } from '../drivers/redis.ts'
 import { tiered } from '../drivers/tiered.ts'
+import { keepsNothingOvertaken } from './overtaken.ts'
 
 describe.runIf(hasRedis)('caches on Redis', () => {
   let server: RedisServer
@@ -94,19 +94,7 @@ describe.runIf(hasRedis)('caches on Redis', () => {
         },
       },
     })
-    const [far, near] = [redis(slow), redis(connection)]
-    const parts = {
-      clock: systemClock,
-      codec: createCodec({ maxBytes: 1000 }),
-      invalidated: () => {},
-      failed: () => {},
-    }
-    await Promise.all([far.start?.(parts), near.start?.(parts)])
-    const entry = { value: 'old', freshMs: 60_000, staleMs: 0, eagerMs: 0, tags: ['on its way'] }
-    const began = systemClock.monotonic()
-    await near.invalidateTags('way::', ['on its way'])
-    expect(await far.set('way::', 'a', entry, { loadedForMs: systemClock.monotonic() - began })).toBe(false)
-    expect(await near.get('way::', 'a')).toBeUndefined()
+    await keepsNothingOvertaken(redis(slow), redis(connection))
   })
 
   it.each<[string, (cache: RootCache<string>) => Promise<unknown>, string | undefined]>([

@@ -45,7 +45,7 @@ export function insertStamps({ audit, tenant, versioned }: Table): string[] {
 }
 
 /**
- * `insert … select … from unnest(…)`: any number of rows with one statement. Arrays and documents travel as
+ * `insert … select … from unnest(…)`: as many rows as there are, with one statement. Arrays and documents travel as
  * JSON text, since an SQL array of arrays has only one level of elements.
  */
 export function insertManySql(table: Table, columns: readonly string[]): string {

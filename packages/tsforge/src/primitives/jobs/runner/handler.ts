@@ -35,7 +35,7 @@ export interface JobCall<Payload = unknown> {
   readonly log: Log
   /** Remembers what is done, sleeps and waits without holding a worker. Its first use reads what the job has done so far. */
   readonly step: Step
-  /** Tells how far it is: any JSON. Written at most once a second, the latest one wins; never fails. */
+  /** Tells how far it is, as JSON of its own. Written at most once a second, the latest one wins; never fails. */
   progress(value: unknown): void
 }
 

@@ -15,7 +15,7 @@ export interface Signal<Payload = unknown> {
 export interface WaitOptions {
   /** 1 to 200 characters. Where many jobs wait, put what tells them apart into the name: `payment.received:42`. */
   readonly event: string
-  /** The payload has to contain this (as PostgreSQL's `jsonb @>`). Default: any payload will do. */
+  /** The payload has to contain this (as PostgreSQL's `jsonb @>`). Default: every payload will do. */
   readonly match?: Readonly<Record<string, unknown>>
   /** Up to 100 years. Default: for ever. */
   readonly timeoutMs?: number
