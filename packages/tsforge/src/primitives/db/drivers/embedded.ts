@@ -1,6 +1,7 @@
 import type { ClientConfig } from 'pg'
 import { systemClock } from '../../../kernel/clock.ts'
 import type { Clock } from '../../../kernel/clock.ts'
+import { retry } from '../../../kernel/resilience/retry.ts'
 import type {
   DbCapabilities,
   DbConnection,
@@ -16,6 +17,7 @@ import type { EmbeddedOptions, EmbeddedServer } from './embedded/server.ts'
 import { dbErrors } from '../errors.ts'
 import { tellConnection } from '../events.ts'
 import { PgDriver } from '../pg/driver.ts'
+import { wasRefused } from '../pg/refused.ts'
 import { StatementNames } from '../pg/statement-names.ts'
 
 export { binariesPackage, embeddedInstalled } from './embedded/binaries.ts'
@@ -137,16 +139,34 @@ class EmbeddedDriver implements DbDriver {
       },
       preparing: { names: new StatementNames(), limit: preparedLimit },
       direct: async () => ({ ...connection, host: (await this.#ensure()).host, application_name: 'tsforge listen' }),
-      startTimeoutMs: 10_000,
+      startTimeoutMs: 0,
     })
     try {
-      await inner.start()
+      await this.#startOn(inner)
     } catch (error) {
       await inner.close()
       throw error
     }
     this.#inner = inner
     return inner
+  }
+
+  /** A server that we joined may end under us, with the process that had started it: then the next one is found. */
+  #startOn(inner: PgDriver): Promise<void> {
+    return retry(
+      async () => {
+        await this.#ensure()
+        await inner.start()
+      },
+      {
+        clock: this.#clock,
+        signal: this.#stop.signal,
+        attempts: 8,
+        capMs: 2000,
+        retryIf: (error) => dbErrors.is(error, 'db.unavailable') || dbErrors.is(error, 'db.too_many_connections'),
+        ignoreRetryAfter: true,
+      },
+    )
   }
 
   /** The server, started again (or joined) when it is gone. */
@@ -180,11 +200,4 @@ class EmbeddedDriver implements DbDriver {
       return work(inner)
     }
   }
-}
-
-/** No connection was made, so nothing ran: the work may be done again. */
-function wasRefused(error: unknown): boolean {
-  if (!dbErrors.is(error, 'db.unavailable')) return false
-  const { code } = ((error as Error).cause ?? {}) as { code?: string }
-  return code === 'ECONNREFUSED' || code === 'ENOENT' || code === '57P03'
 }

@@ -1,12 +1,14 @@
 import pg from 'pg'
 import type { Client, Pool, PoolConfig } from 'pg'
 import type { Clock } from '../../../kernel/clock.ts'
+import { ForgeError } from '../../../kernel/errors.ts'
 import type { PoolStats, Queryable, QueryResult } from '../driver.ts'
 import { dbErrors } from '../errors.ts'
 import { tellConnection } from '../events.ts'
 import { dbFault, isConnectionLoss, sentFault, translate } from '../faults.ts'
 import { PgConnection, leftOpen, submittable } from './connection.ts'
 import type { Preparing } from './connection.ts'
+import { refusal } from './refused.ts'
 import type { Settle } from './submitted.ts'
 import type { Row } from './rows.ts'
 import { Shares } from './shares.ts'
@@ -183,7 +185,8 @@ function tellLost(cause: Error): void {
 }
 
 function refuse(error: unknown): never {
+  if (error instanceof ForgeError) throw error
   const message = (error as Error | undefined)?.message
   if (message === 'timeout exceeded when trying to connect') throw dbFault('db.pool_exhausted', error)
-  throw translate(error)
+  throw refusal(error)
 }

@@ -14,7 +14,7 @@ import { createDb } from '../db.ts'
 import { embedded, startEmbedded } from '../drivers/embedded.ts'
 import type { EmbeddedServer } from '../drivers/embedded.ts'
 import { binariesPackage } from '../drivers/embedded/binaries.ts'
-import { readPidFile, serves } from '../drivers/embedded/postmaster.ts'
+import { answers, readPidFile, serves } from '../drivers/embedded/postmaster.ts'
 import { connectionChannel } from '../events.ts'
 import type { DbConnectionEvent } from '../events.ts'
 
@@ -28,6 +28,8 @@ interface Started {
   readonly owned: boolean
   /** Closes its input and waits for its end. */
   finish(): Promise<void>
+  /** Kills it and waits until it is dead. */
+  kill(): Promise<void>
 }
 
 let base: string
@@ -76,9 +78,13 @@ async function startElsewhere(dir: string): Promise<Started> {
     child.stdin.end()
     await ended
   }
+  const kill = async (): Promise<void> => {
+    child.kill('SIGKILL')
+    await ended
+  }
   cleanups.push(finish)
   for await (const line of createInterface(child.stdout))
-    return { process: child, finish, ...(JSON.parse(line) as { url: string; pid: number; owned: boolean }) }
+    return { process: child, finish, kill, ...(JSON.parse(line) as { url: string; pid: number; owned: boolean }) }
   throw new Error(said)
 }
 
@@ -98,6 +104,12 @@ async function gone(pid: number, data: string): Promise<void> {
 
 function groupOf(pid: number): string {
   return execFileSync('ps', ['-o', 'pgid=', '-p', String(pid)], { encoding: 'utf8' }).trim()
+}
+
+/** The shells that end a server when its app is gone. */
+function watchersOf(server: number): number[] {
+  const found = execFileSync('ps', ['-s', String(server), '-o', 'pid=,comm='], { encoding: 'utf8' })
+  return [...found.matchAll(/^\s*(\d+) sh$/gm)].map(([, pid]) => Number(pid))
 }
 
 describe('starting', () => {
@@ -148,6 +160,19 @@ describe('starting', () => {
   it('does not share the process group of the app, so that Ctrl-C reaches the app alone', async () => {
     const server = await start(await seeded('pg'))
     expect(groupOf(server.pid)).not.toBe(groupOf(process.pid))
+  }, 180_000)
+
+  it('counts a server as there that has no connection left', async () => {
+    const server = await startEmbedded({ dir: await seeded('pg'), durable: false, maxConnections: 4 })
+    cleanups.push(() => server.stop())
+    const clients = Array.from({ length: 4 }, () => new pg.Client({ connectionString: server.url() }))
+    for (const client of clients) {
+      client.on('error', () => undefined)
+      await client.connect()
+    }
+    await expect(ask(server.url(), 'select 1')).rejects.toMatchObject({ code: '53300' })
+    expect(await answers(server.host)).toBe(true)
+    for (const client of clients) await client.end()
   }, 180_000)
 
   it('says which package is missing', async () => {
@@ -208,6 +233,28 @@ describe('several processes of one app', () => {
     expect(all.filter((server) => server.owned)).toHaveLength(1)
   }, 180_000)
 
+  it('go on while the one that had started the server is ending it', async () => {
+    const dir = await seeded('pg')
+    const first = await start(dir)
+    const driver = embedded({ dir, durable: false })
+    const db = createDb(driver)
+    await db.query('create table kept as select 1 as n')
+    const held = new pg.Client({ connectionString: first.url() })
+    held.on('error', () => undefined)
+    await held.connect()
+    const { rows } = await held.query<{ pid: number }>('select pg_backend_pid() as pid')
+    // A backend that stands holds the server in the state in which it refuses everybody.
+    process.kill(rows[0]!.pid, 'SIGSTOP')
+    const stopped = first.stop()
+    await expect.poll(async () => (await readPidFile(join(dir, 'data')))?.status).toBe('stopping')
+    await expect.poll(() => driver.stats!().total).toBe(0)
+    const found = db.query('select n from kept', [])
+    process.kill(rows[0]!.pid, 'SIGCONT')
+    expect((await found).rows).toEqual([{ n: 1 }])
+    await stopped
+    await db.close()
+  }, 180_000)
+
   it('go on when the one that had started the server ends', async () => {
     const dir = await seeded('pg')
     const first = await startElsewhere(dir)
@@ -225,11 +272,21 @@ describe('after a crash', () => {
     const dir = await seeded('pg')
     const first = await startElsewhere(dir)
     await ask(first.url, 'create table kept as select 1 as n')
-    first.process.kill('SIGKILL')
+    await first.kill()
     const next = await start(dir)
-    expect(await ask(next.url(), 'select n from kept')).toEqual([{ n: 1 }])
-    // Joined while it was still ending, or started anew: in both cases the old one goes.
-    await gone(first.pid, join(dir, 'data'))
+    expect([next.owned, await ask(next.url(), 'select n from kept')]).toEqual([true, [{ n: 1 }]])
+    expect(await serves(first.pid, join(dir, 'data'))).toBe(false)
+  }, 180_000)
+
+  it('of the app whose server nobody has told to end, that server is ended and not joined', async () => {
+    const dir = await seeded('pg')
+    const first = await startElsewhere(dir)
+    const watchers = watchersOf(first.pid)
+    expect(watchers).toHaveLength(1)
+    process.kill(watchers[0]!, 'SIGKILL')
+    await first.kill()
+    const next = await start(dir)
+    expect([next.owned, await serves(first.pid, join(dir, 'data'))]).toEqual([true, false])
   }, 180_000)
 
   it('of the server the driver starts it again and loses nothing that was committed', async () => {

@@ -13,6 +13,8 @@ export interface Places {
   /** Where the socket lies; nobody else may enter it, which is the server's whole access control. */
   readonly socket: string
   readonly log: string
+  /** Names the process with which the server ends. */
+  readonly owner: string
   readonly cache: string
 }
 
@@ -35,6 +37,7 @@ export async function prepare(folder: string, identity: Identity): Promise<Place
     data: join(home, 'data'),
     socket,
     log: join(home, 'server.log'),
+    owner: join(home, 'owner'),
     cache: join(home, 'cache'),
   }
   await mkdir(socket, { recursive: true, mode: 0o700 })

@@ -1,9 +1,9 @@
 import { execFile, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
-import { open, readFile, readdir, readlink, realpath, rm, stat, truncate } from 'node:fs/promises'
-import { connect } from 'node:net'
+import { open, readFile, readdir, readlink, realpath, rm, stat, truncate, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Writable } from 'node:stream'
+import pg from 'pg'
 import type { Clock } from '../../../../kernel/clock.ts'
 import { dbErrors } from '../../errors.ts'
 import type { Binaries } from './binaries.ts'
@@ -45,16 +45,29 @@ export async function serves(pid: number, data: string): Promise<boolean> {
   })
 }
 
-/** Whether the server's socket takes connections. */
-export function answers(socket: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const probe = connect(join(socket, '.s.PGSQL.5432'))
-    probe.once('connect', () => {
-      probe.destroy()
-      resolve(true)
-    })
-    probe.once('error', () => resolve(false))
-  })
+/** Whether the server lets somebody in: one that starts or ends takes connections, and says no to each. */
+export async function answers(socket: string): Promise<boolean> {
+  const probe = new pg.Client({ ...administration(socket), connectionTimeoutMillis: 5000 })
+  probe.on('error', () => undefined)
+  try {
+    await probe.connect()
+    await probe.end()
+    return true
+  } catch (error) {
+    // Full is there, too.
+    return (error as pg.DatabaseError).code === '53300'
+  }
+}
+
+/** The database that every server has. */
+export function administration(socket: string): pg.ClientConfig {
+  return { host: socket, port: 5432, user: 'postgres', database: 'postgres' }
+}
+
+/** Whether the process lives with which the server ends. False: the server is about to end, whatever it answers. */
+export async function owned(places: Places): Promise<boolean> {
+  const owner = Number.parseInt(await readFile(places.owner, 'utf8').catch(() => ''), 10)
+  return Number.isNaN(owner) || alive(owner)
 }
 
 /**
@@ -108,6 +121,7 @@ export async function launch(settings: LaunchSettings): Promise<ChildProcess> {
   const { places, binaries, identity, clock, signal } = settings
   if (((await stat(places.log).catch(() => undefined))?.size ?? 0) > keptLogBytes) await truncate(places.log)
   await clearAway(places, clock)
+  await writeFile(places.owner, String(process.pid))
   const log = await open(places.log, 'a', 0o600)
   const from = (await log.stat()).size
   const child = spawn(

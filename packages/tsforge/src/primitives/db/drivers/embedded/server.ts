@@ -12,7 +12,7 @@ import type { Identity } from './identity.ts'
 import { exclusively } from './lock.ts'
 import { prepare } from './places.ts'
 import type { Places } from './places.ts'
-import { answers, launch, readPidFile, serves } from './postmaster.ts'
+import { administration, answers, launch, owned, readPidFile, serves } from './postmaster.ts'
 
 export interface EmbeddedOptions {
   /** Folder for data, socket and log, e.g. `<app>/.forge/postgres`. Made when missing. */
@@ -109,14 +109,24 @@ async function runningServer(
   while (clock.monotonic() < end) {
     const found = await readPidFile(places.data)
     if (found === undefined || !(await serves(found.pid, places.data))) return undefined
-    if (found.status === 'ready' && found.socket !== '' && (await answers(found.socket))) return found
+    if (!(await owned(places))) askToEnd(found.pid)
+    else if (found.status === 'ready' && found.socket !== '' && (await answers(found.socket))) return found
     await clock.sleep(20, signal)
   }
   throw new Error('a server of this folder runs but does not answer')
 }
 
+/** Its watcher has done so, unless that was killed as well. */
+function askToEnd(server: number): void {
+  try {
+    process.kill(server, 'SIGINT')
+  } catch {
+    // It has ended.
+  }
+}
+
 async function administer(host: string, text: string): Promise<void> {
-  const client = new pg.Client({ host, port: 5432, user: 'postgres', database: 'postgres' })
+  const client = new pg.Client(administration(host))
   await client.connect()
   try {
     await client.query(text)
