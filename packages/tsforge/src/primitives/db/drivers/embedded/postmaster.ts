@@ -54,8 +54,8 @@ export async function answers(socket: string): Promise<boolean> {
     await probe.end()
     return true
   } catch (error) {
-    // Full is there, too.
-    return (error as pg.DatabaseError).code === '53300'
+    // One that is full, say, is there; class 57P is 'not yet' and 'no longer'.
+    return error instanceof pg.DatabaseError && error.code?.startsWith('57P') === false
   }
 }
 
