@@ -254,7 +254,7 @@ describe('overload', () => {
       handler: () => ({}),
     })
     // One byte of memory is always exceeded: overloaded from the first sample on.
-    const { http, metrics } = await lab([ping, vital], { clock, options: { shedRssBytes: 1 } })
+    const { http, metrics } = await lab([ping, vital], { clock, options: { shedding: true, shedRssBytes: 1 } })
     await http.listen({ host: '127.0.0.1', port: 0 })
     expect((await http.inject('/ping')).statusCode).toBe(200)
     await clock.advance(1000)

@@ -1,4 +1,5 @@
 import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { connect } from 'node:net'
 import type { Socket } from 'node:net'
 import { Readable } from 'node:stream'
@@ -146,11 +147,13 @@ describe('limits', () => {
   })
 
   it('writes one line for a caller who leaves in the middle of a body', async () => {
-    const { origin, lines } = await serve()
+    const { http, origin, lines } = await serve()
+    const arrived = once(http.fastify.server, 'request')
     const socket = connect(Number(new URL(origin).port), '127.0.0.1')
     socket.write('POST /echo HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{"te')
-    await until(() => lines.length === 0 && socket.bytesWritten > 0)
+    await arrived
     await fetch(`${origin}/ping`)
+    expect(lines).toMatchObject([{ status: 200 }])
     socket.destroy()
     await until(() => lines.length === 2)
     expect(lines[1]).toMatchObject({ status: 499, aborted: true, route: '/echo' })
@@ -254,8 +257,6 @@ describe('slow callers', () => {
         access: 'public',
         plain: { contentType: 'text/plain' },
         etag: false,
-        // So much at once looks like overload.
-        vital: true,
         data: Type.String(),
         handler: () => data() as string,
       })
@@ -270,7 +271,7 @@ describe('slow callers', () => {
       const [socket] = await arrived
       await expect.poll(() => [url, socket.timeout]).toEqual([url, 60_000])
       caller.resume()
-      await expect.poll(() => [url, socket.timeout], { timeout: 5000 }).toEqual([url, 21_000])
+      await expect.poll(() => [url, socket.timeout]).toEqual([url, 21_000])
       caller.destroy()
     }
   })
@@ -333,6 +334,7 @@ describe('closing', () => {
     )
     // The bytes lie in the kernel; the server has not looked yet.
     for (const socket of sockets) socket.write(request)
+    while (unread(origin) < sockets.length);
     await http.close()
     for (const answer of await Promise.all(answers)) {
       expect(statuses(answer)).toEqual([200])
@@ -351,6 +353,15 @@ describe('closing', () => {
     await gone
   })
 })
+
+/** How many connections of the server have bytes in the kernel; on a busy machine even loopback takes its time. */
+function unread(origin: string): number {
+  const table = '/proc/net/tcp'
+  if (!existsSync(table)) return Number.POSITIVE_INFINITY
+  const port = Number(new URL(origin).port).toString(16).toUpperCase().padStart(4, '0')
+  const waiting = new RegExp(`^ *\\d+: \\w+:${port} \\w+:\\w+ 01 \\w+:(?!0{8})`, 'gm')
+  return readFileSync(table, 'latin1').match(waiting)?.length ?? 0
+}
 
 /** Turns of the event loop until `condition` holds; the test's own time limit ends a wait in vain. */
 async function until(condition: () => boolean): Promise<void> {
