@@ -10,6 +10,13 @@ const staleMs = 4_000
 /** Beyond the life of the last access token: clock leeway, and then some. */
 export const marginMs: number = 5 * 60_000
 
+/** One look at the database, and those that were asked for meanwhile. */
+interface Catching {
+  readonly startedAt: number
+  done: Promise<void>
+  again: boolean
+}
+
 export interface RevocationsSettings {
   readonly db: Db
   readonly clock: Clock
@@ -30,8 +37,7 @@ export class Revocations {
   readonly #forgetAt = new Map<string, number>()
   #cursor = '0'
   #freshAt = Number.NEGATIVE_INFINITY
-  #running: { readonly startedAt: number; readonly done: Promise<void> } | undefined
-  #again = false
+  #running: Catching | undefined
   #failing = false
   #timer: Timer | undefined
   #unlisten: (() => Promise<void>) | undefined
@@ -98,21 +104,21 @@ export class Revocations {
     const now = this.#settings.clock.monotonic()
     // One that hangs must not hold up the next for ever.
     if (this.#running !== undefined && now - this.#running.startedAt <= staleMs) {
-      this.#again = true
+      this.#running.again = true
       return this.#running.done
     }
-    const run = { startedAt: now, done: Promise.resolve() }
+    const run: Catching = { startedAt: now, done: Promise.resolve(), again: false }
     this.#running = run
     run.done = this.#run(run)
     return run.done
   }
 
-  async #run(run: object): Promise<void> {
+  async #run(run: Catching): Promise<void> {
     do {
-      this.#again = false
+      run.again = false
       await this.#catchUp()
-    } while (this.#again && !this.#failing)
-    // In the same breath as the last look at `#again`, so that no call falls between them.
+    } while (run.again && !this.#failing)
+    // In the same breath as the last look at `again`, so that no call falls between them.
     if (this.#running === run) this.#running = undefined
   }
 

@@ -246,6 +246,8 @@ test('takes no token that names no session, and none of another type', async () 
 })
 
 test('sweeps by itself, every minute', async () => {
+  // Its minute begins here; those of the others begin when their last sweeps have ended.
+  await world.replica()
   const { user } = await someone(one.accounts)
   await world.db.query(
     `update forge_accounts_sessions set expires_at = created_at - interval '2 days' where user_id = $1`,
@@ -277,4 +279,25 @@ test('a stop that overtakes the start leaves nothing that asks the database', as
   gate.resolve()
   await starting
   expect([ended, clock.pending]).toEqual([1, 0])
+})
+
+test('who asks while an older look still hangs waits for a look of its own', async () => {
+  const clock = createFakeClock()
+  const looks: ((sessionId: string | null) => void)[] = []
+  const database = Object.assign(Object.create(world.db) as Db, {
+    query: () =>
+      new Promise((resolve) => looks.push((sessionId) => resolve({ rows: [{ next: '0', sessionId }], rowCount: 1 }))),
+  })
+  const revocations = new Revocations({ db: database, clock, log: silentLog, accessTtlMs: minute, onRevoked: () => {} })
+  void revocations.sync()
+  await clock.advance(4_001)
+  void revocations.sync()
+  let caughtUp = false
+  const asked = revocations.sync().then(() => (caughtUp = true))
+  for (const answer of looks.splice(0)) answer(null)
+  await clock.advance(0)
+  expect([looks.length, caughtUp]).toEqual([1, false])
+  looks[0]!('ended')
+  await asked
+  expect(revocations.has('ended')).toBe(true)
 })
