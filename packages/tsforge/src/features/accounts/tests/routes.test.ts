@@ -1,9 +1,7 @@
-import { afterAll, beforeAll, expect, test, vi } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { createTestApp } from '../../../testing/index.ts'
 import type { Reply, TestApp } from '../../../testing/index.ts'
 import { accounts } from '../index.ts'
-
-vi.setConfig({ testTimeout: 30_000, hookTimeout: 60_000 })
 
 let app: TestApp
 beforeAll(async () => {
