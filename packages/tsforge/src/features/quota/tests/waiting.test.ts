@@ -69,7 +69,7 @@ describe('a take behind an open transaction of the same tenant', () => {
     await quotaOn(db).take(tenant, 'exports')
     const pools = [db, second(db)]
     const results = await Promise.allSettled(
-      Array.from({ length: 400 }, (_, n) => {
+      Array.from({ length: 200 }, (_, n) => {
         const pool = pools[n % 2]!
         return pool.tx((tx) => quotaOn(pool).take(tenant, 'exports', {}, tx))
       }),
