@@ -52,6 +52,8 @@ export async function customer(tls?: TlsOptions): Promise<Customer> {
   const listener = (message: IncomingMessage, response: ServerResponse): void =>
     void take(message, response).catch(() => response.destroy())
   const server = tls === undefined ? createServer(listener) : createSecureServer(tls, listener)
+  // Not while a request may be on its way on a connection that is used again.
+  server.keepAliveTimeout = 60_000
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   const { port } = server.address() as AddressInfo
