@@ -119,8 +119,8 @@ const fastHashing: Env = {
   FORGE_ACCOUNTS_HASH_LANES: '1',
 }
 
-/** Many ask at once, on a machine that may be busy. */
-const patient: Env = { DATABASE_POOL_WAIT: '30s' }
+/** Many ask at once, and wait for each other, on a machine that may be busy. */
+const patient: Env = { DATABASE_POOL_WAIT: '60s', DATABASE_LOCK_TIMEOUT: '60s' }
 
 /** All callers of a test come from one address, within a moment; tests of limits turn this back on. */
 const unlimited: Env = { FORGE_RATELIMIT_ENFORCED: 'false' }

@@ -91,8 +91,8 @@ export async function testDb({ migrations = [], clock = systemClock }: TestDbInp
     )
   }
   const fresh = await createTestDatabase(migrations)
-  // Many wait for a connection at once, on a machine that may be busy.
-  const connect = (): Db => open(postgres({ url: fresh.url, clock, poolWaitMs: 30_000 }))
+  // Many wait at once, for a connection or each other, on a machine that may be busy.
+  const connect = (): Db => open(postgres({ url: fresh.url, clock, poolWaitMs: 60_000, lockTimeoutMs: 60_000 }))
   return extended(connect(), fresh.url, connect, async () => {
     await closeAll()
     await fresh[Symbol.asyncDispose]()

@@ -29,7 +29,8 @@ export async function replicasOf(...sources: readonly MigrationSource[]): Promis
   const database = await createTestDatabase(sources)
   return {
     connect: () => {
-      const db = createDb(postgres({ url: database.url }))
+      // Many wait for a connection at once, on a machine that may be busy.
+      const db = createDb(postgres({ url: database.url, poolWaitMs: 60_000, lockTimeoutMs: 60_000 }))
       open.push(db)
       return db
     },
@@ -53,5 +54,5 @@ export function withQuery(db: Db, query: (text: string, values?: unknown[]) => P
 
 /** Repeats `check` until it passes: for what another connection brings. Patient, since a busy machine proves nothing. */
 export function eventually(check: () => Promise<unknown>): Promise<unknown> {
-  return vi.waitFor(check, { timeout: 15_000, interval: 20 })
+  return vi.waitFor(check, { timeout: 20_000, interval: 20 })
 }
