@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Browser, Page } from 'playwright-core'
 import type { Storage, UploadForm } from 'tsforge/storage'
-import { hasS3 } from 'tsforge/testing/s3-server'
+import { hasS3, s3StartMs } from 'tsforge/testing/s3-server'
 import { hasChromium, openChromium } from './chromium.ts'
 import { diskStore, s3Store } from './stores.ts'
 import type { LinkedStore } from './stores.ts'
@@ -30,7 +30,7 @@ for (const [kind, there, open] of kinds) {
     let storage: Storage
     beforeAll(async () => {
       store = await open(origin)
-    })
+    }, s3StartMs)
     afterAll(() => store[Symbol.asyncDispose]())
     beforeEach(() => {
       storage = store.storage.scope(`${crypto.randomUUID()}/`)

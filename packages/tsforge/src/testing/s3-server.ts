@@ -17,6 +17,9 @@ export interface S3Server extends AsyncDisposable {
   createBucket(name: string, origin?: string): Promise<void>
 }
 
+/** For hooks that start one. */
+export const s3StartMs = 300_000
+
 const binaries = ['ceph-mon', 'ceph-osd', 'radosgw', 'radosgw-admin', 'ceph', 'ceph-authtool', 'monmaptool']
 
 /**
@@ -36,7 +39,7 @@ if (!hasS3 && process.env['FORGE_TEST_NO_SKIP'] === '1')
 
 const run = promisify(execFile)
 
-/** Starts one, in about twelve seconds. Everything of it goes with it. */
+/** Starts one, in about twelve seconds (a busy machine takes {@link s3StartMs} at most). Everything of it goes with it. */
 export async function startS3(): Promise<S3Server> {
   const dir = mkdtempSync(join(tmpdir(), 'forge-s3-'))
   const [monitorPort, port] = [await freePort(), await freePort()]
@@ -103,7 +106,8 @@ async function makeBucket(place: Place, name: string, origin: string | undefined
   }
 }
 
-const limits = { timeout: 50_000 }
+/** For one step of its start; a busy machine may take long. */
+const limits = { timeout: 120_000 }
 
 /** A monitor and one store in memory, whose keys (cephx) are made here: without any the gateway does not come up. */
 async function prepare(dir: string, monitorPort: number, port: number): Promise<void> {
@@ -160,7 +164,7 @@ rgw data = ${dir}/rgw
 }
 
 async function answering(endpoint: string, gateway: ChildProcess, dir: string): Promise<void> {
-  const until = Date.now() + 50_000
+  const until = Date.now() + limits.timeout
   for (;;) {
     const answered = await fetch(endpoint).then(
       (answer) => answer.ok,

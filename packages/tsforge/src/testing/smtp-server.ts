@@ -35,6 +35,8 @@ export interface SmtpServer extends AsyncDisposable {
   readonly mails: readonly ReceivedMail[]
   /** Connections so far. */
   readonly connections: number
+  /** Planned faults that somebody has met. */
+  readonly faults: number
   /** The next `times` (default 1) that come to this stage meet the fault; with `address` only that recipient. */
   fail(stage: SmtpStage, fault: SmtpFault, options?: { readonly times?: number; readonly address?: string }): void
 }
@@ -61,13 +63,16 @@ export async function startSmtp({
   const mails: ReceivedMail[] = []
   const planned: Planned[] = []
   let connections = 0
+  let faults = 0
   const { key, cert } = certificate()
   const next = (stage: SmtpStage, address?: string): SmtpFault | undefined => {
     const found = planned.find((each) => {
       return each.stage === stage && each.left > 0 && (each.address === undefined || each.address === address)
     })
-    if (found !== undefined) found.left--
-    return found?.fault
+    if (found === undefined) return undefined
+    found.left--
+    faults++
+    return found.fault
   }
   const cut = ({ id }: SMTPServerSession): void => {
     for (const each of server.connections as Iterable<{ session?: { id: string }; _socket?: { destroy(): void } }>)
@@ -139,6 +144,9 @@ export async function startSmtp({
     mails,
     get connections() {
       return connections
+    },
+    get faults() {
+      return faults
     },
     fail: (stage, fault, { times = 1, address } = {}) => void planned.push({ stage, fault, address, left: times }),
     async [Symbol.asyncDispose]() {

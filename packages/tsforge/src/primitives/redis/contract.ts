@@ -24,8 +24,8 @@ export function redisContract({ name, create }: RedisContract): void {
     let redis: Redis
     const connect = (): Redis =>
       new RedisClient(driver, {
-        deadlineMs: 5000,
-        connectMs: 5000,
+        deadlineMs: soon.timeout,
+        connectMs: soon.timeout,
         clock: systemClock,
         metrics: undefined,
         log: silentLog,

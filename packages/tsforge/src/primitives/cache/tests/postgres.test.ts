@@ -61,7 +61,7 @@ describe('postgres', () => {
           `select address from forge_cache_entries where address like 'sweep::%' union all select address from forge_cache_locks where address = 'sweep::a'`,
         )
       ).rows
-    await expect.poll(left, { timeout: 10_000 }).toEqual([{ address: 'sweep::kept' }])
+    await expect.poll(left).toEqual([{ address: 'sweep::kept' }])
     await driver.close()
     expect(failures).toEqual([])
     expect(clock.pending).toBe(0)

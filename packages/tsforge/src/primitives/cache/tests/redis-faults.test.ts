@@ -7,6 +7,7 @@ import type { TcpProxy } from '../../../testing/tcp-proxy.ts'
 import { createRedis } from '../../redis/index.ts'
 import type { Redis } from '../../redis/index.ts'
 import type { RootCache } from '../cache.ts'
+import type { CacheBus, CacheChange } from '../driver.ts'
 import { createCache } from '../create-cache.ts'
 import { memory } from '../drivers/memory.ts'
 import { redis, redisTracking } from '../drivers/redis.ts'
@@ -35,11 +36,17 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
   const unhandled: unknown[] = []
   const note = (reason: unknown): void => void unhandled.push(reason)
 
-  const open = (over: Redis): RootCache<string> =>
-    createCache<string>(tiered({ near: memory(), far: redis(over), bus: redisTracking(over), deafMs: 300 }), {
-      jitter: 0,
-      ttl: '1m',
-    })
+  const open = (over: Redis, deafMs = 20_000, bus = redisTracking(over)): RootCache<string> =>
+    createCache<string>(tiered({ near: memory(), far: redis(over), bus, deafMs }), { jitter: 0, ttl: '1m' })
+  /** What the cache in trouble has been told, in the order of the store. */
+  let told: CacheChange[] = []
+  const noted = (over: Redis): CacheBus => {
+    const bus = redisTracking(over)
+    return {
+      ...bus,
+      subscribe: (listener, onLost) => bus.subscribe((change) => (told.push(change), listener(change)), onLost),
+    }
+  }
 
   beforeEach(async () => {
     unhandled.length = 0
@@ -48,11 +55,12 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
     proxy = await startTcpProxy(server.port)
     connection = createRedis({ url: `redis://127.0.0.1:${proxy.port}`, deadlineMs, connectMs: 2000 })
     direct = createRedis({ url: server.url, deadlineMs: 10_000, connectMs: 10_000 })
-    cache = open(connection)
+    told = []
+    cache = open(connection, undefined, noted(connection))
     other = open(direct)
     await Promise.all([cache.ready(), other.ready()])
     for (const each of [connection, direct])
-      await vi.waitFor(() => each.command(['PING']), { timeout: 10_000, interval: 10 })
+      await vi.waitFor(() => each.command(['PING']), { timeout: 20_000, interval: 10 })
   })
   afterEach(async () => {
     server.resume()
@@ -102,8 +110,14 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
     await everywhere('deleted', 'old')
     await everywhere('tagged', 'old', ['t'])
     // Its own write is told to the writer too, and dropped from its memory: only then does it stay there.
-    await new Promise((done) => setTimeout(done, 30))
-    for (const key of ['hot', 'deleted', 'tagged']) await cache.get(key)
+    await vi.waitFor(
+      async () => {
+        await other.set('last', 'told')
+        expect(told.at(-1)).toMatchObject({ keys: ['last'] })
+      },
+      { timeout: 20_000, interval: 20 },
+    )
+    for (const key of ['hot', 'deleted', 'tagged']) await expect.poll(() => cache.get(key)).toBeDefined()
     await fault.begin()
 
     const hot = await timed(() => cache.getOrSet('hot', () => 'loaded'))
@@ -134,17 +148,17 @@ describe.runIf(hasRedis)('a cache whose Redis breaks', () => {
       .poll(async () => [await other.get('deleted'), await other.get('tagged')])
       .toEqual([undefined, undefined])
     await expect
-      .poll(
-        async () => {
-          await cache.set('after', 'both')
-          return other.get('after')
-        },
-        { timeout: 10_000 },
-      )
+      .poll(async () => {
+        await cache.set('after', 'both')
+        return other.get('after')
+      })
       .toBe('both')
   })
 
   it('forgets what it holds soon when nobody can tell it of changes', async () => {
+    await cache.close()
+    cache = open(connection, 300)
+    await cache.ready()
     await everywhere('a', 'old')
     proxy.set({ kind: 'cut' })
     await other.set('a', 'new')

@@ -13,6 +13,9 @@ import { redis, redisBus, redisTracking } from '../drivers/redis.ts'
 import { tiered } from '../drivers/tiered.ts'
 import { keepsNothingOvertaken } from './overtaken.ts'
 
+/** How long a busy machine may take; nothing waits for it. */
+const patient = { deadlineMs: 20_000, connectMs: 20_000 }
+
 describe.runIf(hasRedis)('caches on Redis', () => {
   let server: RedisServer
   let connection: Redis
@@ -21,11 +24,11 @@ describe.runIf(hasRedis)('caches on Redis', () => {
 
   beforeAll(async () => {
     server = await startRedis()
-    connection = createRedis({ url: server.url, deadlineMs: 5000 })
+    connection = createRedis({ url: server.url, ...patient })
     cluster = await startRedis({ args: ['--cluster-enabled', 'yes'] })
     await cluster.admin('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
     while (!(await cluster.admin('CLUSTER', 'INFO')).includes('cluster_state:ok')) await systemClock.sleep(20)
-    clustered = createRedis({ url: [cluster.url, cluster.url], deadlineMs: 5000 })
+    clustered = createRedis({ url: [cluster.url, cluster.url], ...patient })
   })
   afterAll(async () => {
     await connection.close()

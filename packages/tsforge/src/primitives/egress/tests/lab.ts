@@ -14,6 +14,8 @@ export interface Stage extends AsyncDisposable {
 
 export async function stage(listener: RequestListener, tls?: TlsOptions): Promise<Stage> {
   const server: Server = tls === undefined ? createServer(listener) : createSecure(tls, listener)
+  // It hangs up on nobody who is slow.
+  server.keepAliveTimeout = 0
   server.listen(0, '127.0.0.1')
   await once(server, 'listening')
   return {

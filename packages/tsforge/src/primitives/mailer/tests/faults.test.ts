@@ -58,7 +58,10 @@ describe('a mail of now', () => {
       mails = createMailer(smtp({ host, port, ca, auth, sendTimeoutMs: 20_000, ...short }), { from })
     }
     server.fail(stage, fault, { times: 10 })
-    expect(await verdictOf()).toBe(verdict)
+    let told = await verdictOf()
+    // A machine that stood still for as long has ended it before it came to its fault, and shown nothing.
+    while (server.faults === 0) told = await verdictOf()
+    expect(told).toBe(verdict)
     expect(server.mails).toHaveLength(fault === 'lost' ? 1 : 0)
   })
 

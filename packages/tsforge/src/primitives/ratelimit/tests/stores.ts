@@ -19,7 +19,9 @@ const pass = async (ms: number): Promise<void> => void (await sleep(Math.ceil(ms
 /** A redis-server of its own, with two connections. */
 export async function redisStore(wrap: (driver: LeasingDriver) => RatelimitDriver): Promise<RatelimitContractStore> {
   const server = await startRedis()
-  const [one, other] = [createRedis({ url: server.url }), createRedis({ url: server.url })]
+  // As long as a busy machine may take; nothing waits for it.
+  const settings = { url: server.url, deadlineMs: 20_000, connectMs: 20_000 }
+  const [one, other] = [createRedis(settings), createRedis(settings)]
   return {
     driver: wrap(redis(one)),
     another: wrap(redis(other)),

@@ -9,6 +9,10 @@ import { nodeRedis } from '../drivers/node-redis.ts'
 import { liveRedis } from '../drivers/node-redis/live.ts'
 import { defineScript } from '../script.ts'
 
+/** How long a busy machine may take; nothing waits for it. */
+const connectMs = 20_000
+const patient = { deadlineMs: 20_000, connectMs }
+
 describe.runIf(hasRedis)('node-redis', () => {
   let plain: RedisServer
   let guarded: RedisServer
@@ -20,14 +24,15 @@ describe.runIf(hasRedis)('node-redis', () => {
     guarded = await startRedis({ args: ['--requirepass', 'p@ss:word/1'] })
     cluster = await startRedis({ args: ['--cluster-enabled', 'yes'] })
     await cluster.admin('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
-    await vi.waitUntil(async () => (await cluster.admin('CLUSTER', 'INFO')).includes('cluster_state:ok'), 10_000)
+    await vi.waitUntil(async () => (await cluster.admin('CLUSTER', 'INFO')).includes('cluster_state:ok'), {
+      timeout: connectMs,
+    })
   })
   afterAll(async () => {
     for (const close of closing) close()
     for (const server of [plain, guarded, cluster]) await server[Symbol.asyncDispose]()
   })
 
-  const connectMs = 5000
   redisContract({ name: 'one server', create: () => nodeRedis({ urls: [plain.url], connectMs }) })
   redisContract({
     name: 'password and database in the URL',
@@ -68,7 +73,7 @@ describe.runIf(hasRedis)('node-redis', () => {
     const client = createClient({ url: plain.url })
     client.on('error', () => {})
     await client.connect()
-    const redis = createRedis(client as never)
+    const redis = createRedis(client as never, patient)
     await redis.command(['SET', 'live', '1'])
     await redis.subscribe('live', () => {})
     await redis.close()
@@ -93,7 +98,7 @@ describe.runIf(hasRedis)('node-redis', () => {
   })
 
   it('names its connections and closes all of them', async () => {
-    const redis = createRedis({ url: plain.url, name: 'forge-names' })
+    const redis = createRedis({ url: plain.url, name: 'forge-names', ...patient })
     await redis.subscribe('x', () => {})
     await redis.track(['x'], () => {})
     const mine = async (): Promise<number> => (await plain.admin('CLIENT', 'LIST')).split('name=forge-names').length - 1
@@ -103,7 +108,7 @@ describe.runIf(hasRedis)('node-redis', () => {
   })
 
   it('tells a wrong password from a server that is away', async () => {
-    const redis = createRedis({ url: `redis://:wrong@127.0.0.1:${guarded.port}`, connectMs: 10_000 })
+    const redis = createRedis({ url: `redis://:wrong@127.0.0.1:${guarded.port}`, ...patient })
     const error = await redis.command(['PING']).catch((caught: unknown) => caught)
     expect(error).toMatchObject({ code: 'redis.command', cause: { message: expect.stringContaining('WRONGPASS') } })
     await redis.close()

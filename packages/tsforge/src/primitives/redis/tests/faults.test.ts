@@ -55,6 +55,10 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     return { code: value, ...times }
   }
 
+  /** One that takes no silence of a busy machine for a loss. */
+  const steadily = (): Redis =>
+    createRedis({ url: `redis://127.0.0.1:${proxy.port}`, deadlineMs: 20_000, connectMs: 20_000 })
+
   const recovered = (): Promise<void> => vi.waitFor(async () => expect((await outcome()).code).toBe('ok'), soon)
 
   it('costs the first callers a deadline and the next ones nothing when the server is stopped', async () => {
@@ -121,13 +125,14 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
   it('comes back after a crash and a restart, with its scripts and subscriptions', async () => {
     const heard: string[] = []
     const states: string[] = []
-    await redis.subscribe(
+    const steady = steadily()
+    await steady.subscribe(
       'news',
       (message) => heard.push(message),
       (state) => states.push(state),
     )
     const keys: string[] = []
-    await redis.track(
+    await steady.track(
       ['a'],
       (changed) => keys.push(...(changed ?? ['all'])),
       (state) => states.push(`track ${state}`),
@@ -135,7 +140,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     await server.kill()
     await vi.waitFor(() => expect(states.toSorted()).toEqual(['lost', 'track lost']), soon)
     await server.start()
-    await recovered()
+    await vi.waitFor(async () => expect(await steady.command(['GET', 'a'])).toBe(null), soon)
     await vi.waitFor(
       () => expect(states.toSorted()).toEqual(['lost', 'restored', 'track lost', 'track restored']),
       soon,
@@ -143,6 +148,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     await server.admin('PUBLISH', 'news', 'back')
     await server.admin('SET', 'a', '2')
     await vi.waitFor(() => expect([heard, keys]).toEqual([['back'], ['a']]), soon)
+    await steady.close()
   })
 
   it('replaces a subscription that has gone silent', async () => {
@@ -154,19 +160,24 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
       (state) => states.push(state),
     )
     proxy.set({ kind: 'blackhole' })
-    await vi.waitFor(() => expect(states).toEqual(['lost']), soon)
+    await vi.waitFor(() => expect(states).toContain('lost'), soon)
     proxy.set({ kind: 'open' })
-    await vi.waitFor(() => expect(states).toEqual(['lost', 'restored']), soon)
+    await vi.waitFor(() => expect(states.at(-1)).toBe('restored'), soon)
     await recovered()
-    await server.admin('PUBLISH', 'news', 'again')
-    await vi.waitFor(() => expect(heard).toEqual(['again']), soon)
+    // A server that stands still for a second has gone silent once more: what is said meanwhile is lost.
+    await vi.waitFor(async () => {
+      await server.admin('PUBLISH', 'news', 'again')
+      expect(heard).toContain('again')
+    }, soon)
+    expect(states.slice(0, 2)).toEqual(['lost', 'restored'])
   })
 
   it('subscribes to a server that is away as soon as it is there', async () => {
     await server.kill()
     const heard: string[] = []
     const states: string[] = []
-    await redis.subscribe(
+    const steady = steadily()
+    await steady.subscribe(
       'news',
       (message) => heard.push(message),
       (state) => states.push(state),
@@ -176,6 +187,7 @@ describe.runIf(hasRedis)('a Redis that breaks', () => {
     await vi.waitFor(() => expect(states).toEqual(['lost', 'restored']), soon)
     await server.admin('PUBLISH', 'news', 'first')
     await vi.waitFor(() => expect(heard).toEqual(['first']), soon)
+    await steady.close()
   })
 
   it('tells who tracks keys that all of them are gone', async () => {

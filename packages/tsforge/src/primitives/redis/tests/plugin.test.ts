@@ -3,7 +3,7 @@ import { defineFeature } from '../../../http/feature.ts'
 import type { Feature } from '../../../http/feature.ts'
 import { createTestApp } from '../../../testing/app.ts'
 import type { TestApp } from '../../../testing/app.ts'
-import { freePort, hasRedis, startRedis } from '../../../testing/redis-server.ts'
+import { hasRedis, startRedis } from '../../../testing/redis-server.ts'
 import { redisPort } from '../redis.ts'
 
 /** An app with a part that wants Redis when there is one. */
@@ -19,7 +19,8 @@ describe('an app', () => {
   })
 
   it('starts while Redis is away', async () => {
-    await using test = await app({ REDIS_URL: `redis://127.0.0.1:${await freePort()}` })
+    // A port of the system's, which no other test may get.
+    await using test = await app({ REDIS_URL: 'redis://127.0.0.1:1' })
     await expect(test.get(redisPort)!.command(['PING'])).rejects.toMatchObject({ code: 'redis.unavailable' })
     expect(test.logged).toContainEqual(expect.objectContaining({ msg: 'Redis is away' }))
   })

@@ -7,6 +7,9 @@ import { freePort, hasRedis, startRedis } from '../../../testing/redis-server.ts
 import type { RedisServer } from '../../../testing/redis-server.ts'
 import { createRedis } from '../create-redis.ts'
 
+/** How long a busy machine may take; nothing waits for it. */
+const patient = { deadlineMs: 20_000, connectMs: 20_000 }
+
 describe.runIf(hasRedis)('Redis over TLS', () => {
   let dir: string
   let server: RedisServer
@@ -31,7 +34,7 @@ describe.runIf(hasRedis)('Redis over TLS', () => {
   })
 
   it('serves commands and messages', async () => {
-    const redis = createRedis({ url: `rediss://localhost:${port}`, tls: { ca }, connectMs: 5000 })
+    const redis = createRedis({ url: `rediss://localhost:${port}`, tls: { ca }, ...patient })
     expect(await redis.command(['PING'])).toBe('PONG')
     const heard: string[] = []
     await redis.subscribe('news', (message) => heard.push(message))
@@ -44,7 +47,7 @@ describe.runIf(hasRedis)('Redis over TLS', () => {
     ['a certificate that nobody vouches for', 'rediss://localhost', false],
     ['a certificate of another name', 'rediss://127.0.0.1', true],
   ])('refuses %s', async (_, url, trusted) => {
-    const redis = createRedis({ url: `${url}:${port}`, ...(trusted && { tls: { ca } }), connectMs: 5000 })
+    const redis = createRedis({ url: `${url}:${port}`, ...(trusted && { tls: { ca } }), ...patient })
     await expect(redis.command(['PING'])).rejects.toMatchObject({ code: 'redis.unavailable' })
     await redis.close()
   })

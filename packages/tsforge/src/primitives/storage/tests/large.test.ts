@@ -6,7 +6,7 @@ import { promisify } from 'node:util'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parseBytes } from '../../../kernel/durations.ts'
-import { hasS3, startS3 } from '../../../testing/s3-server.ts'
+import { hasS3, s3StartMs, startS3 } from '../../../testing/s3-server.ts'
 import type { S3Server } from '../../../testing/s3-server.ts'
 
 const run = promisify(execFile)
@@ -40,7 +40,7 @@ beforeAll(async () => {
   if (!hasS3) return
   server = await startS3()
   await server.createBucket('large')
-})
+}, s3StartMs)
 afterAll(() => server?.[Symbol.asyncDispose]())
 
 describe.each(states)('an object of many times the memory, $title', (state) => {

@@ -1,6 +1,6 @@
 import { ListMultipartUploadsCommand, S3Client } from '@aws-sdk/client-s3'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { hasS3, startS3 } from '../../../testing/s3-server.ts'
+import { hasS3, s3StartMs, startS3 } from '../../../testing/s3-server.ts'
 import type { S3Server } from '../../../testing/s3-server.ts'
 import { storageContract } from '../contract.ts'
 import { s3 } from '../drivers/s3.ts'
@@ -13,7 +13,7 @@ describe.runIf(hasS3)('storage on S3', () => {
     const { endpoint, region, credentials } = server
     client = new S3Client({ endpoint, region, credentials, forcePathStyle: true })
     await server.createBucket('contract')
-  })
+  }, s3StartMs)
   afterAll(async () => {
     client.destroy()
     await server[Symbol.asyncDispose]()
