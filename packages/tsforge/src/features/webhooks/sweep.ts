@@ -4,7 +4,7 @@ import type { CounterSeries } from '../../kernel/metrics.ts'
 import { startPeriodic } from '../../kernel/periodic.ts'
 import type { Db } from '../../primitives/db/index.ts'
 import type { Jobs } from '../../primitives/jobs/index.ts'
-import { begin, selectStale } from './deliveries/again.ts'
+import { begin, holdStale, selectStale } from './deliveries/again.ts'
 import type { Stale } from './deliveries/again.ts'
 
 const everyMs = 10 * 60_000
@@ -56,7 +56,11 @@ export async function mend({ db, jobs, clock }: Pick<SweepParts, 'db' | 'jobs' |
     for (const delivery of stale) {
       const job = delivery.jobId === null ? undefined : await jobs.get(delivery.jobId)
       const ended = job === undefined || ['done', 'dead', 'cancelled'].includes(job.state)
-      if (ended) await db.tx((tx) => begin(tx, jobs, [delivery]))
+      if (!ended) continue
+      // Its job may have ended since because it has been sent.
+      await db.tx(async (tx) => {
+        if (await holdStale(tx, delivery)) await begin(tx, jobs, [delivery])
+      })
     }
     if (stale.length < batch) return
     after = stale.at(-1)

@@ -148,3 +148,13 @@ export async function selectStale(
   )
   return rows
 }
+
+/** Whether it waits still, and for the job that it had then: held until the end of `tx`. */
+export async function holdStale(tx: Queryable, { id, jobId }: Pick<Stale, 'id' | 'jobId'>): Promise<boolean> {
+  const { rowCount } = await tx.query(
+    `select 1 from forge_webhooks_deliveries
+     where id = $1 and state = 'pending' and job_id is not distinct from $2::bigint for update`,
+    [id, jobId],
+  )
+  return rowCount === 1
+}

@@ -3,7 +3,7 @@ import { connect } from 'node:net'
 import type { AddressInfo } from 'node:net'
 import { once } from 'node:events'
 import type { TLSSocket } from 'node:tls'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { eventsPort } from '../../../primitives/events/index.ts'
 import type { Events, RunningEvents } from '../../../primitives/events/index.ts'
 import { jobsPort } from '../../../primitives/jobs/index.ts'
@@ -143,6 +143,27 @@ describe('time', () => {
     await sweep({ db: app.db, jobs: app.get(jobsPort), clock: app.clock, retentionMs: 30 * 86_400_000, swept: counted })
     await app.jobs.drain()
     expect(await deliveries(ada, id)).toMatchObject([{ state: 'succeeded', attempts: 2 }])
+  })
+
+  it('begins nothing anew that was sent while it looked for what is lost', async () => {
+    const { id } = await endpoint(ada, shop)
+    await carry()
+    says(shop, 500)
+    await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
+    await carry()
+    app.clock.jump(app.clock.now() + 2 * 86_400_000)
+    says(shop, 204)
+    const jobs = app.get(jobsPort)
+    const get = jobs.get.bind(jobs)
+    const looked = vi.spyOn(jobs, 'get').mockImplementationOnce(async (job) => {
+      await app.jobs.drain()
+      return get(job)
+    })
+    await mend({ db: app.db, jobs, clock: app.clock })
+    expect(looked).toHaveBeenCalledOnce()
+    looked.mockRestore()
+    expect(await deliveries(ada, id)).toMatchObject([{ state: 'succeeded', attempts: 2 }])
+    expect(await app.jobs.drain()).toBe(0)
   })
 })
 
