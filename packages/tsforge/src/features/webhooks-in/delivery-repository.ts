@@ -104,6 +104,20 @@ export async function noteFailure(
   )
 }
 
+/** Ends one whose job has ended without telling; false when it was settled, or got another job, meanwhile. */
+export async function endStuck(
+  db: Queryable,
+  { id, jobId }: Pick<DeliveryRecord, 'id' | 'jobId'>,
+  { error, at }: { readonly error: string; readonly at: Date },
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    `update forge_webhooks_in_deliveries set attempts = attempts + 1, error = $3, state = 'dead', settled_at = $4
+     where id = $1 and state = 'pending' and job_id is not distinct from $2::bigint`,
+    [id, jobId, error, at],
+  )
+  return rowCount === 1
+}
+
 /** Makes it pending again; false when it is, or has no body any more. */
 export async function reopen(tx: Queryable, id: string): Promise<boolean> {
   const { rowCount } = await tx.query(

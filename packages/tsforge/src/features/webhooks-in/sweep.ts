@@ -3,7 +3,7 @@ import type { Log } from '../../kernel/log.ts'
 import { startPeriodic } from '../../kernel/periodic.ts'
 import type { Db } from '../../primitives/db/index.ts'
 import type { Jobs } from '../../primitives/jobs/index.ts'
-import { expire, noteFailure, selectStuck } from './delivery-repository.ts'
+import { endStuck, expire, selectStuck } from './delivery-repository.ts'
 import { tellDead } from './handling.ts'
 import type { WebhooksInMeters } from './meters.ts'
 import type { WebhooksInOptions } from './options.ts'
@@ -43,7 +43,7 @@ async function reconcile({ db, jobs, clock, meters }: SweepParts, before: Date):
       const job = delivery.jobId === null ? undefined : await jobs.get(delivery.jobId)
       if (job !== undefined && open.has(job.state)) continue
       const error = job?.error?.name ?? 'JobLost'
-      await noteFailure(db, delivery.id, { error, dead: true, at: new Date(clock.now()) })
+      if (!(await endStuck(db, delivery, { error, at: new Date(clock.now()) }))) continue
       meters.handled(delivery.source, 'dead')
       tellDead(delivery)
     }

@@ -1,11 +1,12 @@
 import { randomUUID } from 'node:crypto'
 import { Webhook } from 'svix'
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
 import { currentContext } from '../../../kernel/context.ts'
 import { dbPort } from '../../../primitives/db/index.ts'
 import { Discard, jobsPort } from '../../../primitives/jobs/index.ts'
 import * as signatures from '../../../primitives/signatures/index.ts'
 import { newStandardSecret } from '../../../primitives/signatures/index.ts'
+import { webhookDead } from '../events.ts'
 import { defineWebhookSource } from '../source.ts'
 import type { WebhookSource } from '../source.ts'
 import { standard, stripe, github } from '../verifiers.ts'
@@ -295,6 +296,31 @@ describe('time', () => {
     await lab.service.replay(id)
     await lab.app.jobs.drain()
     expect((await lab.service.get(id)).state).toBe('handled')
+  })
+
+  it.each([
+    ['handled', false],
+    ['replayed', true],
+  ])('calls nothing dead that was %s while it looked', async (_, replayed) => {
+    await sender(lab.app)('orders', body, signed(lab.app, signatures.standard, secret, body))
+    const { id } = (await lab.service.list()).items[0]!
+    lab.app.clock.jump(lab.app.clock.now() + 600_001)
+    const jobs = lab.app.get(jobsPort)
+    const get = jobs.get.bind(jobs)
+    const looked = vi.spyOn(jobs, 'get').mockImplementationOnce(async (job) => {
+      await lab.app.jobs.drain()
+      if (replayed) await lab.service.replay(id)
+      return get(job)
+    })
+    const dead: unknown[] = []
+    const hear = (event: unknown): void => void dead.push(event)
+    webhookDead.subscribe(hear)
+    await lab.service.sweep()
+    webhookDead.unsubscribe(hear)
+    expect(looked).toHaveBeenCalledOnce()
+    looked.mockRestore()
+    expect(dead).toEqual([])
+    expect(await lab.service.get(id)).toMatchObject({ state: replayed ? 'pending' : 'handled', attempts: 0 })
   })
 })
 
