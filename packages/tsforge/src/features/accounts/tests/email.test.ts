@@ -7,7 +7,7 @@ test('normalizing twice changes nothing', () => {
   fc.assert(
     fc.property(fc.string({ unit: 'binary' }), (text) => {
       const once = normalizeEmail(text)
-      expect(normalizeEmail(once)).toBe(once)
+      return normalizeEmail(once) === once
     }),
     {
       numRuns: 2_000,

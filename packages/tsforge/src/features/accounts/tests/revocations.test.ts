@@ -217,9 +217,10 @@ test('forgets revocations once no access token can be alive', async () => {
   await world.clock.advance(21 * minute)
   await world.db.query(`update forge_accounts_revocations set revoked_at = now() - interval '26 minutes'`)
   await one.accounts.sweep()
+  // A sweep of another replica may have them in hand still.
+  await until(async () => (await world.db.query('select 1 from forge_accounts_revocations')).rows.length === 0)
   await one.accounts.revocations.sync()
   expect(one.accounts.revocations.has(sessionId)).toBe(false)
-  expect((await world.db.query('select 1 from forge_accounts_revocations')).rows).toEqual([])
 })
 
 test('drops the tokens of a revoked session from the key cache', async () => {
