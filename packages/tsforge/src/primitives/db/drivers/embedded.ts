@@ -161,7 +161,7 @@ class EmbeddedDriver implements DbDriver {
       {
         clock: this.#clock,
         signal: this.#stop.signal,
-        attempts: 8,
+        attempts: 12,
         capMs: 2000,
         retryIf: (error) => dbErrors.is(error, 'db.unavailable') || dbErrors.is(error, 'db.too_many_connections'),
         ignoreRetryAfter: true,
@@ -178,11 +178,13 @@ class EmbeddedDriver implements DbDriver {
   }
 
   async #find(): Promise<EmbeddedServer> {
-    if (this.#server !== undefined && (await answers(this.#server.host))) return this.#server
-    const again = this.#server !== undefined
+    const known = this.#server
+    if (known !== undefined && (await answers(known.host))) return known
     const server = await startEmbedded({ ...this.#options, signal: this.#stop.signal })
+    // It only stood still, or recovered from the crash of a backend: if we had started it, it is ours to end.
+    if (known?.pid === server.pid) return known
     this.#server = server
-    if (again) tellConnection({ kind: 'server_restarted' })
+    if (known !== undefined) tellConnection({ kind: 'server_restarted' })
     void server.ended.then(() => {
       if (!this.#closed && this.#server === server)
         void this.#ensure().catch((cause: unknown) => tellConnection({ kind: 'lost', cause }))

@@ -1,11 +1,13 @@
 import { execFileSync, spawn } from 'node:child_process'
 import type { ChildProcess } from 'node:child_process'
+import { once } from 'node:events'
 import { constants } from 'node:fs'
 import { chmod, cp, mkdir, mkdtemp, readFile, readdir, realpath, rm, stat, symlink, writeFile } from 'node:fs/promises'
 import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Writable } from 'node:stream'
 import { setTimeout as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import pg from 'pg'
@@ -287,6 +289,58 @@ describe('after a crash', () => {
     await first.kill()
     const next = await start(dir)
     expect([next.owned, await serves(first.pid, join(dir, 'data'))]).toEqual([true, false])
+  }, 180_000)
+
+  // Elsewhere nobody tells such a process from one that lives.
+  it.runIf(process.platform === 'linux')(
+    'of the app whose parent has not asked for it yet, its server is not joined',
+    async () => {
+      const dir = await seeded('pg')
+      const first = await start(dir)
+      const parent = spawn('sh', ['-c', '(read line <&3) & echo $!; exec sleep 600'], {
+        stdio: ['ignore', 'pipe', 'ignore', 'pipe'],
+      })
+      cleanups.push(() => parent.kill('SIGKILL'))
+      const [said] = (await once(parent.stdout!, 'data')) as [Buffer]
+      const child = Number(String(said))
+      const told = (pid: number): Promise<string> => readFile(`/proc/${pid}/stat`, 'utf8')
+      // A shell would bury its child.
+      await expect.poll(() => told(parent.pid!)).toContain('(sleep)')
+      ;(parent.stdio[3] as Writable).end()
+      await expect.poll(() => told(child)).toContain(') Z')
+      await writeFile(join(dir, 'owner'), String(child))
+      const next = await start(dir)
+      expect([next.owned, await serves(first.pid, join(dir, 'data'))]).toEqual([true, false])
+    },
+    180_000,
+  )
+
+  it('of a backend the driver goes on with the server that it had started, and ends it with itself', async () => {
+    const dir = await seeded('pg')
+    const driver = embedded({ dir, durable: false })
+    const db = createDb(driver)
+    await db.query('create table kept as select 1 as n')
+    const { pid } = (await readPidFile(join(dir, 'data')))!
+    const backends: number[] = []
+    for (let n = 0; n < 2; n++) {
+      const client = new pg.Client({ host: join(dir, 'run'), user: 'postgres', database: 'postgres' })
+      client.on('error', () => undefined)
+      await client.connect()
+      backends.push((await client.query<{ pid: number }>('select pg_backend_pid() as pid')).rows[0]!.pid)
+    }
+    // While a backend stands, the server cannot recover from the death of the other and lets nobody in.
+    process.kill(backends[0]!, 'SIGSTOP')
+    process.kill(backends[1]!, 'SIGKILL')
+    await expect.poll(() => answers(join(dir, 'run'))).toBe(false)
+    await expect.poll(() => driver.stats!().total).toBe(0)
+    const found = db.query('select n from kept', [])
+    const settled = found.catch(() => undefined)
+    process.kill(backends[0]!, 'SIGCONT')
+    await settled
+    expect((await readPidFile(join(dir, 'data')))?.pid).toBe(pid)
+    expect((await found).rows).toEqual([{ n: 1 }])
+    await db.close()
+    expect(await readPidFile(join(dir, 'data'))).toBeUndefined()
   }, 180_000)
 
   it('of the server the driver starts it again and loses nothing that was committed', async () => {

@@ -67,7 +67,14 @@ export function administration(socket: string): pg.ClientConfig {
 /** Whether the process lives with which the server ends. False: the server is about to end, whatever it answers. */
 export async function owned(places: Places): Promise<boolean> {
   const owner = Number.parseInt(await readFile(places.owner, 'utf8').catch(() => ''), 10)
-  return Number.isNaN(owner) || alive(owner)
+  return Number.isNaN(owner) || (alive(owner) && !(await unburied(owner)))
+}
+
+/** Whether the process is dead and its parent has not asked for it yet. */
+async function unburied(pid: number): Promise<boolean> {
+  // https://man7.org/linux/man-pages/man5/proc_pid_stat.5.html: the state stands behind the name, which may hold anything.
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '')
+  return /^[ZX]/.test(stat.slice(stat.lastIndexOf(')') + 2))
 }
 
 /**
@@ -154,7 +161,12 @@ export async function launch(settings: LaunchSettings): Promise<ChildProcess> {
     if ((await readPidFile(places.data))?.status === 'ready' && (await answers(places.socket))) return child
     await clock.sleep(5)
   }
-  if (!ended) child.kill('SIGQUIT')
+  if (!ended) {
+    child.ref()
+    child.kill('SIGQUIT')
+    // Whoever comes next must neither join it nor remove its files while it writes.
+    await exited
+  }
   const said = (await readFile(places.log)).subarray(from).toString('utf8').slice(-4000)
   throw dbErrors.error('db.embedded_failed', {
     meta: { reason: ended ? 'the server ended at once' : 'the server was not ready in time' },
