@@ -28,6 +28,7 @@ export class Run {
   readonly #settings: RunSettings
   readonly #timer: Timer
   #beating = false
+  #ended = false
 
   constructor(settings: RunSettings) {
     this.id = settings.id
@@ -38,6 +39,7 @@ export class Run {
   }
 
   end(): void {
+    this.#ended = true
     this.#timer.cancel()
   }
 
@@ -53,7 +55,9 @@ export class Run {
     this.#beating = true
     const { driver, leaseMs, log } = this.#settings
     try {
-      if (!(await driver.extend(this.id, this.token, leaseMs))) this.lose()
+      const held = await driver.extend(this.id, this.token, leaseMs)
+      // What has come to nothing was given back: there is no lease any more that another could have taken.
+      if (!held && !this.#ended) this.lose()
     } catch (error) {
       // The lease holds for two more tries; should it end, the token keeps a second holder's answer safe.
       log.debug({ err: error }, 'extending the lease of an idempotency key failed')

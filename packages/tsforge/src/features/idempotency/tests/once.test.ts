@@ -6,6 +6,7 @@ import { createFakeClock } from '../../../testing/clock.ts'
 import type { Answer } from '../answer.ts'
 import type { IdempotencyDriver } from '../driver.ts'
 import { memory } from '../drivers/memory.ts'
+import { leaseLost } from '../events.ts'
 import type { KeyedRequest } from '../idempotency.ts'
 import { desk } from './setup.ts'
 
@@ -320,6 +321,25 @@ describe('a process that dies or hangs', () => {
     finish()
     await first
     expect((await service.once(request(), work)).source).toBe('replayed')
+  })
+
+  it('has lost nothing when a heartbeat comes behind its end', async () => {
+    const clock = createFakeClock()
+    const inner = memory({ clock })
+    const late = Promise.withResolvers<void>()
+    const driver = altered(inner, { extend: (...args) => late.promise.then(() => inner.extend(...args)) })
+    const lost: unknown[] = []
+    const hear = (event: unknown): void => void lost.push(event)
+    leaseLost.subscribe(hear)
+    const { work, finish } = slow(answer('overloaded', 503))
+    const done = desk({ driver, clock }).once(request(), work)
+    await clock.advance(10_001)
+    finish()
+    await done
+    late.resolve()
+    await settle(clock)
+    leaseLost.unsubscribe(hear)
+    expect(lost).toEqual([])
   })
 
   it('cannot store its answer once it was overtaken', async () => {
