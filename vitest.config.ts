@@ -21,8 +21,8 @@ export default defineConfig({
     // Tests wait for servers most of the time; vitest by itself would leave a processor free.
     maxWorkers: Math.max(2, availableParallelism()),
     // Ceilings for the worst machine; nothing waits for them.
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000,
+    hookTimeout: 180_000,
     expect: { poll: { timeout: 20_000 } },
     globalSetup: ['packages/tsforge/src/testing/setup.ts'],
     ...(report === undefined ? {} : { reporters: ['default', 'json'], outputFile: { json: report } }),

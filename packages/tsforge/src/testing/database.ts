@@ -5,6 +5,8 @@ import { fileURLToPath } from 'node:url'
 import { systemClock } from '../kernel/clock.ts'
 import { silentLog } from '../kernel/log.ts'
 import type { MigrationSource } from '../kernel/plugin.ts'
+import { retry } from '../kernel/resilience/retry.ts'
+import { sqlFault } from '../primitives/db/index.ts'
 import type { DbConnection, DbDriver } from '../primitives/db/index.ts'
 import { postgres } from '../primitives/db/drivers/postgres.ts'
 import { createMigrator } from '../primitives/db/migrate/index.ts'
@@ -30,7 +32,7 @@ export async function createTestDatabase(sources: readonly MigrationSource[] = [
   return {
     url: urlOf(target.url, name),
     [Symbol.asyncDispose]: async () => {
-      await admin.query(`drop database if exists ${name} with (force)`)
+      await whenLeft(() => admin.query(`drop database if exists ${name} with (force)`))
     },
   }
 }
@@ -80,7 +82,7 @@ async function fill(
   sources: readonly MigrationSource[],
 ): Promise<void> {
   const draft = `${name}_draft`
-  await session.query(`drop database if exists ${draft} with (force)`)
+  await whenLeft(() => session.query(`drop database if exists ${draft} with (force)`))
   await session.query(`create database ${draft} template template0`)
   const driver = postgres({ url: urlOf(url, draft), max: 1 })
   try {
@@ -88,7 +90,13 @@ async function fill(
   } finally {
     await driver.close()
   }
-  await session.query(`alter database ${draft} rename to ${name}`)
+  await whenLeft(() => session.query(`alter database ${draft} rename to ${name}`))
+}
+
+/** For who leaves a database the server waits five seconds, and then refuses (55006): a busy machine takes longer. */
+export function whenLeft<T>(work: () => Promise<T>): Promise<T> {
+  const isInUse = (error: unknown): boolean => sqlFault(error)?.state === '55006'
+  return retry(work, { clock: systemClock, attempts: 12, retryIf: isInUse })
 }
 
 /** Changes when any migration does. */

@@ -32,7 +32,7 @@ export function dbContract({ name, create }: DbContract): void {
       await db.query(
         'create table contract_items (id int primary key, label text unique, size int check (size > 0), note varchar(5))',
       )
-    }, 60_000)
+    }, 300_000)
     beforeEach(() => db.query('truncate contract_items').then(() => undefined))
     afterAll(async () => {
       await db.query('drop table if exists contract_items cascade')

@@ -11,4 +11,4 @@ beforeAll(async () => {
 })
 afterAll(() => rm(dir, { recursive: true, force: true }))
 
-dbContract({ name: 'embedded', create: () => embedded({ dir }) })
+dbContract({ name: 'embedded', create: () => embedded({ dir, poolWaitMs: 60_000, lockTimeoutMs: 60_000 }) })

@@ -18,7 +18,7 @@ beforeAll(async () => {
   server = await testServer('disturbed')
   await server.admin('create table counters (value int not null)')
   await server.admin('insert into counters values (0)')
-})
+}, 180_000)
 afterAll(() => server.close())
 
 function open(options: Partial<PostgresOptions> = {}): Db & AsyncDisposable {

@@ -16,7 +16,7 @@ it('keeps its data in a folder', async () => {
   expect((await second.query('select n from kept', [])).rows).toEqual([{ n: 1 }])
   await second.close()
   await rm(base, { recursive: true, force: true })
-}, 180_000)
+}, 300_000)
 
 it('uses a live instance and leaves it open; closing twice does no harm', async () => {
   const lite = await PGlite.create()
@@ -26,7 +26,7 @@ it('uses a live instance and leaves it open; closing twice does no harm', async 
   await db.close()
   expect((await lite.query('select n from kept')).rows).toEqual([{ n: 1 }])
   await lite.close()
-}, 180_000)
+}, 300_000)
 
 it('refuses a second connection after its wait limit when a connection is held outside of a transaction', async () => {
   const driver = pglite({ poolWaitMs: 50 })
@@ -37,4 +37,4 @@ it('refuses a second connection after its wait limit when a connection is held o
   held.release()
   expect((await db.query('select 1 as one', [])).rows).toEqual([{ one: 1 }])
   await db.close()
-}, 180_000)
+}, 300_000)

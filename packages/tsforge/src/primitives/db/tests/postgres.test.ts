@@ -19,7 +19,7 @@ const open: Db[] = []
 beforeAll(async () => {
   server = await testServer('postgres')
   await server.admin('create table accounts (id int primary key, balance int not null)')
-}, 60_000)
+}, 180_000)
 beforeEach(async () => {
   await server.admin('truncate accounts')
   await server.admin('insert into accounts values (1, 100), (2, 100)')
@@ -159,12 +159,14 @@ describe('a lost connection', () => {
     const db = make({ max: 1 })
     const events: DbConnectionEvent[] = []
     const hear = (event: unknown): void => void events.push(event as DbConnectionEvent)
-    connectionChannel.subscribe(hear)
     const lost = gate()
-    connectionChannel.subscribe(() => lost.pass())
+    const wait = (event: unknown): void => void ((event as DbConnectionEvent).kind === 'lost' && lost.pass())
+    connectionChannel.subscribe(hear)
+    connectionChannel.subscribe(wait)
     await terminate(await pidOf(db))
     await lost.passed
     connectionChannel.unsubscribe(hear)
+    connectionChannel.unsubscribe(wait)
     expect(events.map((event) => event.kind)).toContain('lost')
     expect((await db.query('select 1 as one', [])).rows).toEqual([{ one: 1 }])
   })

@@ -18,7 +18,7 @@ beforeAll(async () => {
   server = await testServer('replica')
   await server.admin('create table accounts (id int primary key, balance int not null)')
   await server.admin('insert into accounts values (1, 100)')
-}, 60_000)
+}, 180_000)
 afterAll(async () => {
   await server.close()
 })

@@ -24,7 +24,7 @@ export async function testServer(name: string): Promise<TestServer> {
     url,
     admin: (text, values) => once(url, text, values),
     close: async () => {
-      await once(base, `drop database ${database} with (force)`)
+      if (server === undefined) await once(base, `drop database ${database} with (force)`)
       await server?.stop()
       if (dir !== undefined) await rm(dir, { recursive: true, force: true })
     },

@@ -33,7 +33,8 @@ describe.each(['postgres', 'pglite'])('migrations over the %s driver', (name) =>
     if (name === 'postgres') database = await scratchDatabase()
     db = createDb(database === undefined ? pglite() : postgres({ url: database.url, max: 2 }))
     await db.start()
-  })
+    // An engine of PGlite takes a busy machine a minute.
+  }, 300_000)
   afterAll(async () => {
     await db.close()
     await database?.drop()

@@ -201,13 +201,16 @@ describe('several migrators at once', () => {
 })
 
 describe('interruptions', () => {
+  /** A session that was killed says so first and lets go of its lock a moment later. */
+  const afterwards = { waitMs: 3_600_000 }
+
   it('starts again after a migrator was killed in the middle', async () => {
     const slow = folder({ '0001_slow.up.sql': `create table slow ();\nselect pg_terminate_backend(pg_backend_pid());` })
     const sources = [{ module: 'slow', directory: slow.path }]
     await expect(migrator(sources).up()).rejects.toMatchObject({ code: 'db.migration_failed' })
     expect(await tables()).toEqual(['forge_migrations'])
     slow.write('0001_slow.up.sql', 'create table slow ();')
-    expect(ids(await migrator(sources).up())).toEqual(['slow/0001_slow'])
+    expect(ids(await migrator(sources, afterwards).up())).toEqual(['slow/0001_slow'])
   })
 
   it('runs a script outside of a transaction when it says so', async () => {
@@ -230,7 +233,7 @@ describe('interruptions', () => {
     })
     const sources = [{ module: 'half', directory: half.path }]
     await expect(migrator(sources).up()).rejects.toMatchObject({ code: 'db.migration_failed' })
-    await expect(migrator(sources).up()).rejects.toMatchObject({ code: 'db.migration_interrupted' })
+    await expect(migrator(sources, afterwards).up()).rejects.toMatchObject({ code: 'db.migration_interrupted' })
     expect(await migrator(sources).drift()).toMatchObject([{ kind: 'interrupted', id: 'half/0001_half' }])
     await migrator(sources).resolve('half/0001', 'applied')
     expect((await migrator(sources).up()).steps).toEqual([])
@@ -278,12 +281,20 @@ describe('locks and limits', () => {
   })
 
   it('gives the session back as it was', async () => {
-    await migrator([notes()]).up()
-    const { rows } = await pool.query(
-      `select current_setting('lock_timeout') l, current_setting('statement_timeout') s`,
+    const session = await pool.connect()
+    let released: boolean | undefined
+    const connect = async (): Promise<MigrationConnection> =>
+      ({
+        query: (text: string, values?: unknown[]) => session.query(text, values),
+        release: (broken = false) => void (released = broken),
+      }) as MigrationConnection
+    await migrator([notes()], { connect }).up()
+    const { rows } = await session.query(
+      `select current_setting('lock_timeout') l, current_setting('statement_timeout') s,
+        (select count(*)::int from pg_locks where locktype = 'advisory' and pid = pg_backend_pid()) locks`,
     )
-    expect(rows).toEqual([{ l: '0', s: '0' }])
-    expect((await pool.query(`select 1 from pg_locks where locktype = 'advisory'`)).rowCount).toBe(0)
+    session.release(true)
+    expect([released, rows]).toEqual([false, [{ l: '0', s: '0', locks: 0 }]])
   })
 })
 

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { randomUUID } from 'node:crypto'
 import pg from 'pg'
 import { afterAll } from 'vitest'
+import { whenLeft } from '../../../../testing/database.ts'
 import { testServer, withDatabase } from '../../tests/servers.ts'
 import type { TestServer } from '../../tests/servers.ts'
 
@@ -39,7 +40,7 @@ export async function scratchDatabase(max = 10): Promise<ScratchDatabase> {
     pool,
     async drop() {
       await pool.end()
-      await administer(`drop database ${name} with (force)`)
+      await whenLeft(() => administer(`drop database ${name} with (force)`))
     },
   }
 }
@@ -47,8 +48,11 @@ export async function scratchDatabase(max = 10): Promise<ScratchDatabase> {
 async function administer(sql: string): Promise<void> {
   const client = new pg.Client({ connectionString: await serverUrl() })
   await client.connect()
-  await client.query(sql)
-  await client.end()
+  try {
+    await client.query(sql)
+  } finally {
+    await client.end()
+  }
 }
 
 /** A folder with the given files, removed by `remove`. */
