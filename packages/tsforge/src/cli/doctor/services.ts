@@ -69,15 +69,17 @@ export async function examineServices(plan: Plan): Promise<readonly Finding[]> {
 async function examineDatabase(app: App, plan: Plan): Promise<readonly Finding[]> {
   try {
     await app.db.start()
+    const askedAt = Date.now()
     const { rows } = await app.db.query<{ version: string; now: Date }>(
       `select current_setting('server_version_num') as version, clock_timestamp() as now`,
     )
+    const answeredAt = Date.now()
     const [row] = rows
     if (row === undefined) throw new Error('the database did not answer')
     const pending = await pendingMigrations(app)
     return [
       version(Number(row.version)),
-      skew(new Date(row.now).getTime()),
+      skew(new Date(row.now).getTime(), askedAt, answeredAt),
       ...pending,
       ...(await signingKeys(app, plan, pending)),
       ...(await queues(app, plan, pending)),
@@ -95,8 +97,9 @@ function version(number: number): Finding {
   return { name: 'database', state: 'failed', detail, fix: `Use PostgreSQL ${oldestServer} or newer.` }
 }
 
-function skew(databaseTime: number): Finding {
-  const ms = Math.round(Date.now() - databaseTime)
+/** The database looked at its clock between the question and the answer; how long that took is no difference. */
+export function skew(databaseTime: number, askedAt: number, answeredAt: number): Finding {
+  const ms = Math.round(Math.max(askedAt - databaseTime, 0) + Math.min(answeredAt - databaseTime, 0))
   if (Math.abs(ms) <= skewLimitMs) return fine('clock', `${Math.abs(ms)} ms from the database's`)
   return {
     name: 'clock',

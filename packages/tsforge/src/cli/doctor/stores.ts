@@ -8,7 +8,7 @@ import type { Finding } from './finding.ts'
 
 /** Parts whose store may be another one than the database. */
 const names = ['cache', 'ratelimit', 'idempotency']
-const patienceMs = 2000
+const patienceMs = 10_000
 
 /** Asks the stores of cache, limits and idempotency keys whether they answer, and quotas for the plan of a new tenant. */
 export async function examineStores(app: App, plan: Plan, tablesPending: boolean): Promise<readonly Finding[]> {

@@ -1,6 +1,7 @@
 import { expect, it } from 'vitest'
 import type { Plan } from '../../host/plan.ts'
 import { trustedProxies } from '../doctor/machine.ts'
+import { skew } from '../doctor/services.ts'
 
 const planned = (environment: string, proxies: readonly string[]): Plan =>
   ({ app: { environment }, http: { trustedProxies: proxies } }) as unknown as Plan
@@ -15,4 +16,11 @@ it('forge doctor tells whose word on callers is taken, and warns in production w
     state: 'warning',
     fix: expect.stringContaining('FORGE_HTTP_TRUSTED_PROXIES'),
   })
+})
+
+it('forge doctor tells clocks that differ from a database that took its time to answer', () => {
+  expect(skew(30_000, 0, 60_000)).toMatchObject({ state: 'ok', detail: "0 ms from the database's" })
+  expect(skew(1000, 2000, 60_000)).toMatchObject({ state: 'ok', detail: "1000 ms from the database's" })
+  expect(skew(1000, 6001, 60_000)).toMatchObject({ state: 'warning', detail: "5001 ms from the database's" })
+  expect(skew(65_001, 0, 60_000)).toMatchObject({ state: 'warning', detail: "-5001 ms from the database's" })
 })
