@@ -43,6 +43,7 @@ describe('readiness', () => {
     const hanging = feature('slow', { health: () => (asked++, new Promise<Health>(() => {})) })
     await using app = await createTestApp({ features: [hanging], env: { FORGE_HEALTH_BUDGET: '3s' } })
     const probes = Promise.all([app.client.get('/readyz'), app.client.get('/readyz')])
+    await expect.poll(() => asked).toBe(1)
     await app.clock.advance(2999)
     await app.clock.advance(1)
     for (const { status, body } of await probes) {

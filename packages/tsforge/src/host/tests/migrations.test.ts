@@ -1,5 +1,5 @@
 import { createServer, connect } from 'node:net'
-import type { AddressInfo, Server } from 'node:net'
+import type { Server } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
 import { systemClock } from '../../kernel/clock.ts'
 import type { Clock } from '../../kernel/clock.ts'
@@ -8,6 +8,7 @@ import { Secret } from '../../kernel/options.ts'
 import type { Migrator } from '../../primitives/db/migrate/index.ts'
 import { createTestDatabase } from '../../testing/index.ts'
 import { isPglite } from '../../testing/server.ts'
+import { freePort } from '../../testing/server-process.ts'
 import { migratorOf } from '../migrations.ts'
 import type { Migratable } from '../migrations.ts'
 
@@ -18,8 +19,8 @@ afterEach(async () => {
   doors = []
 })
 
-/** Listens on `port` (0: a free one) and leads to the server of `url`. */
-function open(url: string, port: number): Promise<number> {
+/** Listens on `port` and leads to the server of `url`. */
+function open(url: string, port: number): Promise<void> {
   const { hostname, port: target } = new URL(url)
   const folder = decodeURIComponent(hostname)
   const door = createServer((socket) => {
@@ -30,13 +31,7 @@ function open(url: string, port: number): Promise<number> {
     socket.pipe(far).pipe(socket)
   })
   doors.push(door)
-  return new Promise((resolve) => door.listen(port, '127.0.0.1', () => resolve((door.address() as AddressInfo).port)))
-}
-
-async function freePort(url: string): Promise<number> {
-  const port = await open(url, 0)
-  await new Promise((resolve) => doors.pop()!.close(resolve))
-  return port
+  return new Promise((resolve) => door.listen(port, '127.0.0.1', resolve))
 }
 
 function migrator(port: number, url: string, clock: Clock, startTimeoutMs: number): Migrator {
@@ -49,7 +44,7 @@ function migrator(port: number, url: string, clock: Clock, startTimeoutMs: numbe
 describe.each(isPglite() ? [] : ['the direct URL'])('migrations over %s', () => {
   it('wait for a server that is late', async () => {
     await using database = await createTestDatabase(migrations)
-    const port = await freePort(database.url)
+    const port = await freePort()
     let waits = 0
     // Each wait between two attempts is the moment in which the server may come up.
     const sleep: Clock['sleep'] = async () => void (++waits === 2 && (await open(database.url, port)))
@@ -60,7 +55,7 @@ describe.each(isPglite() ? [] : ['the direct URL'])('migrations over %s', () => 
 
   it('fail when the time for it has passed', async () => {
     await using database = await createTestDatabase(migrations)
-    const port = await freePort(database.url)
+    const port = await freePort()
     await expect(migrator(port, database.url, systemClock, 0).status()).rejects.toMatchObject({
       code: 'db.unavailable',
     })
