@@ -91,7 +91,8 @@ function isRunning(pid: number): boolean {
 export function greeted(port: number, is: (bytes: Buffer) => boolean, word?: string): Promise<boolean> {
   return new Promise((done) => {
     const socket = connect(port, '127.0.0.1', () => word !== undefined && socket.write(word))
-    socket.setTimeout(2000, () => socket.destroy())
+    // Who connects is known to be there; a busy machine takes its time until it speaks.
+    socket.setTimeout(20_000, () => socket.destroy())
     socket.once('data', (bytes) => {
       done(is(bytes))
       socket.destroy()

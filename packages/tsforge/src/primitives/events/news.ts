@@ -33,6 +33,7 @@ export class News {
   #timer: Timer | undefined
   #head: Position | undefined
   #looking: Promise<void> | undefined
+  #ended: Promise<void> = Promise.resolve()
   #again = false
   /** Somebody wants to be heard, perhaps of something else than events. */
   #called = false
@@ -49,13 +50,14 @@ export class News {
     this.#listeners.add(own)
     if (this.#listeners.size === 1) this.#outside(() => this.#begin())
     return () => {
-      if (this.#listeners.delete(own) && this.#listeners.size === 0) void this.#end()
+      if (this.#listeners.delete(own) && this.#listeners.size === 0) this.#ended = this.#end()
     }
   }
 
-  /** Ends all watching. */
+  /** Ends all watching, also what is about to end since nobody watches any more. */
   async close(): Promise<void> {
     this.#listeners.clear()
+    await this.#ended
     await this.#end()
   }
 

@@ -139,6 +139,34 @@ describe('watching', () => {
     await events.close()
   })
 
+  it('has told committers not to call any more when it is closed, also when nobody watched for a moment', async () => {
+    const clock = createFakeClock()
+    const driver = memory({ clock })
+    const gate = Promise.withResolvers<void>()
+    const calls: string[] = []
+    Object.assign(driver, {
+      capabilities: { ...driver.capabilities, listen: true },
+      await: async (_: string, forMs: number) => {
+        calls.push(forMs > 0 ? 'call' : 'do not')
+        if (forMs > 0) return
+        await gate.promise
+        calls.push('heard')
+      },
+    })
+    const events = createEvents(driver, { clock })
+    const stop = events.watch(() => {})
+    await clock.advance(1000)
+    stop()
+    await clock.advance(0)
+    expect(calls).toEqual(['call', 'do not'])
+    const closing = events.close().then(() => calls.push('closed'))
+    await clock.advance(0)
+    expect(calls).toEqual(['call', 'do not'])
+    gate.resolve()
+    await closing
+    expect(calls).toEqual(['call', 'do not', 'heard', 'closed'])
+  })
+
   it('goes on when the store was away for a while', async () => {
     const clock = createFakeClock()
     const driver = memory({ clock })

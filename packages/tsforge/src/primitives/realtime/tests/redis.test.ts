@@ -79,7 +79,7 @@ describe.runIf(hasRedis)('a copy of the log in Redis', () => {
     await first!.close()
     await lab.emit({ n: 5 }, { tenantId })
     await expect.poll(all).toEqual([0, 1, 2, 3, 4, 5])
-    await expect.poll(() => server.admin('EXISTS', '{forge:realtime}:lock')).toMatch(/1/)
+    await expect.poll(() => server.admin('EXISTS', '{forge:realtime}:lock'), { timeout: 60_000 }).toMatch(/1/)
     await second!.close()
     await lab.close()
   }, 120_000)

@@ -43,9 +43,9 @@ describe.runIf(hasNats)('events that a dispatcher publishes', () => {
       )
   }
   const ask = async <T>(question: (streams: StreamAPI) => Promise<T>): Promise<T> => {
-    const connection = await connect({ servers: server.url })
+    const connection = await connect({ servers: server.url, timeout: 30_000 })
     try {
-      return await question((await jetstreamManager(connection)).streams)
+      return await question((await jetstreamManager(connection, { timeout: 30_000 })).streams)
     } finally {
       await connection.close()
     }

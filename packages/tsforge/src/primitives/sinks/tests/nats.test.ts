@@ -67,7 +67,7 @@ describe.runIf(hasNats)('nats', () => {
     let connection: NatsConnection
     beforeAll(async () => {
       server = await startNats()
-      connection = await connect({ servers: server.url })
+      connection = await connect({ servers: server.url, timeout: 30_000 })
     })
     afterAll(async () => {
       await connection.close()
@@ -97,7 +97,7 @@ describe.runIf(hasNats)('nats', () => {
     })
 
     it('of another name confirms nothing', async () => {
-      const manager = await jetstreamManager(connection)
+      const manager = await jetstreamManager(connection, { timeout: 30_000 })
       await manager.streams.add({ name: 'foreign', subjects: ['theirs'] })
       const sink = createSink(nats({ url: server.url, stream: 'mine' }), { to: 'theirs' })
       const event = loggedEvent()
@@ -111,7 +111,7 @@ describe.runIf(hasNats)('nats', () => {
         to: 'again',
       })
       await sink.publish([loggedEvent()], never)
-      await (await jetstreamManager(connection)).streams.delete('again')
+      await (await jetstreamManager(connection, { timeout: 30_000 })).streams.delete('again')
       const event = loggedEvent()
       await expect(sink.publish([event], never)).rejects.toMatchObject({ code: 'sinks.unconfirmed' })
       await sink.publish([event], never)

@@ -132,20 +132,20 @@ describe('two schedulers on one database', () => {
       const clock = { ...lab.clock, now: () => Date.now() + skewMs }
       return createScheduler({ driver: postgres({ db: lab.db }), db: lab.db, clock })
     })
-    const declared = [defineSchedule({ name: 'a', job, payload: { n: 1 }, every: '1h', catchUp: 'all' })]
+    const declared = [defineSchedule({ name: 'a', job, payload: { n: 1 }, every: '28d', catchUp: 'all' })]
     for (const each of skewed) await each.declare(declared)
     const { rows } = await lab.db.query<{ next: Date }>(
-      `select to_timestamp((floor(extract(epoch from now()) / 3600) + 1) * 3600) as next`,
+      `select to_timestamp((floor(extract(epoch from now()) / 2419200) + 1) * 2419200) as next`,
     )
     for (const { schedules } of skewed) expect((await schedules.get('a'))!.nextAt).toEqual(rows[0]!.next)
     for (const each of skewed) expect(await each.round()).toBe(0)
-    // The database's hour strikes.
+    // The database's hour strikes. It is one of weeks: none of its own strikes while a test runs.
     await lab.db.query(
-      `update forge_jobs_schedules set next_at = next_at - interval '1 hour', wake_at = next_at - interval '1 hour'`,
+      `update forge_jobs_schedules set next_at = next_at - interval '28 days', wake_at = next_at - interval '28 days'`,
     )
     const added = await Promise.all(skewed.map((each) => each.round()))
     expect(added.toSorted()).toEqual([0, 0, 1])
-    expect(await lab.ticks('a')).toEqual([new Date(rows[0]!.next.getTime() - 3_600_000).toISOString()])
+    expect(await lab.ticks('a')).toEqual([new Date(rows[0]!.next.getTime() - 28 * 86_400_000).toISOString()])
   })
 })
 

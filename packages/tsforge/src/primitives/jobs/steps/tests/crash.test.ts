@@ -6,7 +6,9 @@ import { signal } from '../signal.ts'
 import { postgresLab } from './lab.ts'
 import type { StepLab } from './lab.ts'
 
-const long = defineJob({ kind: 'long' })
+/** Attempts come a random time within it after each other: none by itself while a test runs. */
+const day = 86_400_000
+const long = defineJob({ kind: 'long', backoff: { baseMs: day, capMs: day } })
 
 describe('a process that goes away in the middle of a step', () => {
   let lab: StepLab
