@@ -201,11 +201,14 @@ export function cacheContract({ name, create, clock, pass }: CacheContract): voi
       it('keeps nothing that was loaded before one of its tags was invalidated', async () => {
         const tagged = cache.namespace(namespace)
         const { promise, resolve } = Promise.withResolvers<string>()
+        const begun = Promise.withResolvers<void>()
         const loading = tagged.getOrSet('a', async (context) => {
+          begun.resolve()
           const loaded = await promise
           context.tags('told late')
           return loaded
         })
+        await Promise.race([begun.promise, loading])
         await pass(5)
         await tagged.invalidateTags(['told late'])
         resolve('old')
@@ -356,11 +359,14 @@ export function cacheContract({ name, create, clock, pass }: CacheContract): voi
         for (const other of others) {
           const [here, there] = [cache.namespace(namespace), other.namespace(namespace)]
           const { promise, resolve } = Promise.withResolvers<string>()
+          const begun = Promise.withResolvers<void>()
           const loading = here.getOrSet('late', async (context) => {
+            begun.resolve()
             const loaded = await promise
             context.tags('t')
             return loaded
           })
+          await Promise.race([begun.promise, loading])
           await pass(20)
           await there.invalidateTags(['t'])
           resolve('old')
