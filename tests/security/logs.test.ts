@@ -25,6 +25,9 @@ beforeAll(async () => {
       NODE_ENV: 'test',
       PORT: '0',
       FORGE_SECRET,
+      // It goes by the machine's clock, and the machine may be busy.
+      FORGE_HTTP_SHED_DELAY: '1h',
+      DATABASE_POOL_WAIT: '60s',
       FORGE_ACCOUNTS_HASH_INSECURE: 'true',
       FORGE_ACCOUNTS_HASH_MEMORY: '64kb',
       FORGE_ACCOUNTS_HASH_PASSES: '1',
