@@ -8,15 +8,15 @@ import { createDb } from 'tsforge/db'
 import type { Queryable } from 'tsforge/db'
 import { postgres as database } from 'tsforge/db/postgres'
 import { createJobs, createRunner, defineJob, handle } from 'tsforge/jobs'
-import type { Job, JobFinished, RunnerOptions } from 'tsforge/jobs'
+import type { Job, JobFinished, JobsDriver, RunnerOptions } from 'tsforge/jobs'
 import { postgres } from 'tsforge/jobs/postgres'
 
 export interface Effect {
   readonly n: number
   /** Of a run. */
   readonly tookMs: number
-  /** Of the first attempt, where it takes another time. */
-  readonly firstMs?: number
+  /** Its first attempt takes until the parent says so. */
+  readonly held?: boolean
   /** Whether it heeds its signal; default it does. */
   readonly deaf?: boolean
 }
@@ -25,7 +25,7 @@ export interface Effect {
 export type Told =
   | { readonly ready: true }
   | { readonly began: number }
-  /** It stood still, as on a busy machine. */
+  /** It stood still, or waited for the database for long, as on a busy machine. */
   | { readonly stood: { readonly fromMs: number; readonly untilMs: number } }
   | { readonly ended: number; readonly as: JobFinished['outcome'] }
 
@@ -48,10 +48,34 @@ export const ledger = `
   create index on effects (n);
   create table orders (n integer primary key)`
 
+/** What stands between two looks, or between a call and its answer, leaves leases without a heartbeat. */
+const longMs = 800
+
+/** Tells of calls whose answer took long: leases may have run out meanwhile. */
+function watched(driver: JobsDriver, tell: (told: Told) => void): JobsDriver {
+  const around =
+    <Args extends unknown[], Result>(call: (...args: Args) => Promise<Result>) =>
+    async (...args: Args): Promise<Result> => {
+      const fromMs = Date.now()
+      try {
+        return await call(...args)
+      } finally {
+        const untilMs = Date.now()
+        if (untilMs - fromMs > longMs) tell({ stood: { fromMs, untilMs } })
+      }
+    }
+  return Object.assign(driver, {
+    step: around(driver.step.bind(driver)),
+    heartbeat: around(driver.heartbeat.bind(driver)),
+  })
+}
+
 async function main([url, name, options]: readonly [string, string, string]): Promise<void> {
   const db = createDb(database({ url, max: 6, applicationName: name }))
-  const jobs = createJobs(postgres({ db }))
   const tell = (told: Told): void => void process.send?.(told)
+  const jobs = createJobs(watched(postgres({ db }), tell))
+  const released = Promise.withResolvers<void>()
+  process.once('message', () => released.resolve())
   const numbers = new Map<number, number>()
   subscribe('job.finished', (message) => {
     const { id, outcome } = message as JobFinished
@@ -59,14 +83,15 @@ async function main([url, name, options]: readonly [string, string, string]): Pr
     numbers.delete(id)
   })
   const handlers = [effect, turn].map((job) =>
-    handle(job, async ({ payload: { n, tookMs, firstMs = tookMs, deaf }, job: { id, key }, attempt, signal }) => {
+    handle(job, async ({ payload: { n, tookMs, held, deaf }, job: { id, key }, attempt, signal }) => {
       numbers.set(id, n)
       const place = await db.query<{ ctid: string }>(
         'insert into effects (n, key, worker, attempt) values ($1, $2, $3, $4) returning ctid::text',
         [n, key, process.pid, attempt],
       )
       tell({ began: n })
-      await sleep(attempt === 1 ? firstMs : tookMs, undefined, deaf === true ? {} : { signal })
+      if (held === true && attempt === 1) await released.promise
+      else await sleep(tookMs, undefined, deaf === true ? {} : { signal })
       if (job === turn)
         await db.query('update effects set ended = clock_timestamp() where ctid = $1::tid', [place.rows[0]!.ctid])
       return process.pid
@@ -110,7 +135,7 @@ async function main([url, name, options]: readonly [string, string, string]): Pr
   let lastMs = Date.now()
   setInterval(() => {
     const now = Date.now()
-    if (now - lastMs > 800) tell({ stood: { fromMs: lastMs, untilMs: now } })
+    if (now - lastMs > longMs) tell({ stood: { fromMs: lastMs, untilMs: now } })
     lastMs = now
   }, 50)
   runner.start()

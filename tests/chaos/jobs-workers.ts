@@ -23,6 +23,8 @@ export interface JobsProcess extends AsyncDisposable {
   readonly told: readonly Told[]
   readonly alive: boolean
   kill(signal: NodeJS.Signals): void
+  /** Lets jobs end that are held. */
+  release(): void
   /** Its exit code, or the signal that ended it. */
   readonly exit: Promise<number | string>
 }
@@ -50,6 +52,7 @@ export async function worker(url: string, name: string, options: RunnerOptions):
       return child.exitCode === null && child.signalCode === null
     },
     kill: (signal) => void child.kill(signal),
+    release: () => void child.send('release'),
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')
       await exit
@@ -102,7 +105,7 @@ export function standstills(ms: number, tell: (fault: Fault) => void): Disposabl
   return { [Symbol.dispose]: () => clearInterval(timer) }
 }
 
-/** The times at which this process has stood still: its leases may have run out. */
+/** The times at which this process has stood still or waited: its leases may have run out. */
 export function stood({ pid, told }: Pick<JobsProcess, 'pid' | 'told'>): Fault[] {
   return told.flatMap((each) => ('stood' in each ? [{ what: 'stood still', pid, ...each.stood }] : []))
 }

@@ -47,7 +47,7 @@ describe.runIf(hasRedis)('the product whose Redis breaks', () => {
     await begin()
     for (let n = 0; n < 20; n++) expect([await works(), await ready()]).toEqual([200, 200])
     await end()
-    await eventually(async () => ((await clients()) > 1 ? true : undefined), 15_000)
+    await eventually(async () => ((await clients()) > 1 ? true : undefined), 60_000)
     expect(await works()).toBe(200)
   })
 })

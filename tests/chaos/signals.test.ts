@@ -74,7 +74,7 @@ async function inFlight(product: Product, count: number): Promise<void> {
 
 describe.each(['SIGTERM', 'SIGINT'] as const)('%s', (signal) => {
   it('with slow requests, idle and half-sent ones: answers what was accepted and ends in time', async () => {
-    await using product = await start({ FORGE_SHUTDOWN_TIMEOUT: '8s', FORGE_DRAIN_GRACE: '0', ...patient })
+    await using product = await start({ FORGE_SHUTDOWN_TIMEOUT: '16s', FORGE_DRAIN_GRACE: '0', ...patient })
     using idle = await caller(product.url, 'GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n')
     await eventually(() => idle.said().includes('200 OK'))
     using silent = await caller(product.url)

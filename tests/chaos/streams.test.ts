@@ -32,7 +32,7 @@ describe('a log that nobody takes', () => {
     const port = String(await freePort())
     await using app = bare(folder.root, { env: { PORT: port, DATABASE_URL: database.url } })
     const url = `http://127.0.0.1:${port}`
-    await eventually(() => app.output().includes('listening'), 30_000)
+    await eventually(() => app.output().includes('listening'), 100_000)
     app.child.stdout?.destroy()
     app.child.stderr?.destroy()
     expect(new Set(await flood(url, 500))).toEqual(new Set([200]))
@@ -60,7 +60,7 @@ describe('a log that nobody takes', () => {
           ({ status }) => status === 200,
           () => false,
         ),
-      30_000,
+      100_000,
     )
     expect(new Set(await flood(url, 1500))).toEqual(new Set([200]))
     app.child.kill('SIGTERM')
