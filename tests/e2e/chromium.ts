@@ -16,6 +16,8 @@ if (!hasChromium && process.env['FORGE_TEST_NO_SKIP'] === '1') throw new Error('
 export async function openChromium(): Promise<Browser> {
   const { chromium } = await import('playwright-core')
   return chromium.launch({
+    // A busy machine takes long to start one.
+    timeout: 120_000,
     executablePath: chromiumPath!,
     args: ['--no-sandbox', '--disable-dev-shm-usage', '--disable-gpu'],
   })

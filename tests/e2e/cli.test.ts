@@ -166,11 +166,11 @@ describe('forge dev', () => {
       for (const stream of [child.stdout, child.stderr])
         stream.setEncoding('utf8').on('data', (text: string) => (out += text))
       const urls = (): string[] => [...out.matchAll(/api +(http:\/\/\S+)\/$/gm)].map(([, url]) => url as string)
-      await eventually(() => urls().length === 1, 60_000)
+      await eventually(() => urls().length === 1)
       mkdirSync(join(own.root, '.forge/ignored'), { recursive: true })
       writeFileSync(join(own.root, '.forge/ignored/file.ts'), '')
       appendFileSync(join(own.root, 'forge.config.ts'), '\n// changed\n')
-      await eventually(() => urls().length === 2, 60_000)
+      await eventually(() => urls().length === 2)
       expect(out).toContain('forge.config.ts has changed; restarting.')
       expect(out).not.toContain('file.ts has changed')
       const url = urls()[1] as string

@@ -32,7 +32,7 @@ async function startedByNpm(root: string, script: string) {
       ({ status }) => status === 200,
       () => false,
     )
-  await eventually(serves, 30_000)
+  await eventually(serves)
   return { npm, exited, gone: () => eventually(async () => !(await serves())) }
 }
 

@@ -182,7 +182,7 @@ export async function ask<Data>(
 /** Asks again and again until `condition` gives something, at most for `withinMs`: machines may be busy. */
 export async function eventually<T>(
   condition: () => Promise<T | undefined | false> | T | undefined | false,
-  withinMs = 30_000,
+  withinMs = 90_000,
 ): Promise<T> {
   const deadline = performance.now() + withinMs
   for (;;) {
