@@ -72,8 +72,8 @@ function clusterOptions(urls: readonly string[], socket: { readonly connectTimeo
       socket: {
         ...socket,
         ...(first.protocol === 'rediss:' && { tls: true }),
-        // A node that answers no ping is cut.
-        socketTimeout: 3 * pingMs,
+        // A node that answers no ping is cut, though not sooner than it may take to connect.
+        socketTimeout: Math.max(3 * pingMs, socket.connectTimeout),
         reconnectStrategy: (retries: number) => backoffMs(retries, { baseMs: 50, capMs: 1000 }),
       },
     },
