@@ -15,7 +15,7 @@ let field: Field
 beforeAll(async () => {
   database = await openDatabase()
   field = new Field(database.url, { NODE_OPTIONS: '--conditions=source' })
-}, 60_000)
+}, 240_000)
 afterAll(async () => {
   field.remove()
   await database.remove()
@@ -38,7 +38,7 @@ describe('every contestant', () => {
       expect(answered).toBeGreaterThan(0)
       if (contestant.extent === 'set') await checkLog(server, answered, lines)
     },
-    60_000,
+    240_000,
   )
 })
 

@@ -21,7 +21,7 @@ describe('code in the documentation', () => {
         rmSync(cwd, { recursive: true, force: true })
       }
     },
-    60_000,
+    240_000,
   )
 
   it('is there at all', () => {

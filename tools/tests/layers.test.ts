@@ -53,7 +53,7 @@ describe('the one-way rule', () => {
     const files = Object.fromEntries(planted.map(([, file, text]) => [file, text]))
     house = buildHouse({ ...files, [`${src}/kernel/cycle-b.ts`]: imports('./cycle-a.ts') })
     faults = await check(house.base)
-  }, 60_000)
+  }, 240_000)
   afterAll(() => house.remove())
 
   it.each(planted)('%s: %s is reported', (rule, file) => {

@@ -44,7 +44,7 @@ describe('the published package', () => {
       symlinkSync(realpathSync(join(root, 'node_modules', name)), link)
     }
     writeFileSync(join(project, 'package.json'), '{ "type": "module" }')
-  }, 120_000)
+  }, 240_000)
   afterAll(() => rmSync(project, { recursive: true, force: true }))
 
   it('can be imported by every name that it exports', async () => {
@@ -54,13 +54,13 @@ describe('the published package', () => {
     const ran = await run(node, [join(project, 'all.mjs')], { cwd: project })
     expect(ran.output).toBe('')
     expect(ran.status).toBe(0)
-  }, 60_000)
+  }, 240_000)
 
   it('runs its command line without a checkout', async () => {
     const ran = await run(node, [join(installed, 'bin/forge.js'), '--help'], { cwd: project })
     expect(ran.output).toContain('migrate')
     expect(ran.status).toBe(0)
-  }, 60_000)
+  }, 240_000)
 
   it('holds migrations beside their modules, maps, and no tests', () => {
     const files = filesInPackage(installed)
@@ -95,7 +95,7 @@ describe('the judges of packages', () => {
         rmSync(folder, { recursive: true, force: true })
       }
     },
-    60_000,
+    240_000,
   )
 })
 
