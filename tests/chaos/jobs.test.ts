@@ -339,15 +339,18 @@ describe('a limit of five for each tenant, in four processes', () => {
     await Promise.all(['first', 'second', 'third', 'fourth'].map((name) => start(database.url, name, longLease)))
     await until('it is under way', async () => (await count(db, 'effects')) > 20)
     const waits: number[] = []
+    const overtakers: number[] = []
     for (let n = 0; n < 5; n++) {
       const { id } = await jobs.enqueue(turn, { n: many + n, tookMs: 10 }, { key: `single ${n}` })
       await until('the single one has begun', async () => (await count(db, `effects where n = ${many + n}`)) === 1)
-      const { rows } = await db.query<{ ms: number }>(
-        `select (extract(epoch from e.began - d.created_at) * 1000)::float8 as ms
+      const { rows } = await db.query<{ ms: number; before: number }>(
+        `select (extract(epoch from e.began - d.created_at) * 1000)::float8 as ms,
+           (select count(*)::int from effects o where o.key = 'many' and o.began between d.created_at and e.began) as before
          from effects e join forge_jobs_view d on d.id = $2 where e.n = $1`,
         [many + n, id],
       )
       waits.push(rows[0]!.ms)
+      overtakers.push(rows[0]!.before)
       await sleep(300)
     }
     // A run counts from its first trace to its last: it is shorter than what it held of the limit.
@@ -360,9 +363,11 @@ describe('a limit of five for each tenant, in four processes', () => {
        ) counted`,
       [],
     )
-    console.info(`${many} jobs of one tenant; single ones waited ${waits.map(Math.round).join(', ')} ms`)
+    const told = `waits ${waits.map(Math.round).join(', ')} ms, behind ${overtakers.join(', ')} others`
+    console.info(`${many} jobs of one tenant; single ones: ${told}`)
     expect(rows[0]!.most).toBe(5)
-    // Behind the others of the tenant it would be minutes; a busy machine needs some of these seconds.
-    expect(Math.max(...waits), `waits: ${waits.map(Math.round).join(', ')} ms`).toBeLessThanOrEqual(10_000)
+    // Five at once of 40 ms each are 125 in the second that one may wait; a machine that is slow is slow to all of them.
+    expect(Math.max(...overtakers), told).toBeLessThanOrEqual(125)
+    expect(Math.max(...waits), told).toBeLessThanOrEqual(10_000)
   })
 })
