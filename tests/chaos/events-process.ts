@@ -26,7 +26,7 @@ export const ledger = `
   create table facts (n integer primary key, account text not null, place integer not null);
   create table effects (
     id bigint generated always as identity primary key, subscription text not null, n integer not null,
-    account text not null, place integer not null, worker integer not null, at timestamptz not null default clock_timestamp()
+    account text not null, place integer not null, sequence text not null, worker integer not null, at timestamptz not null default clock_timestamp()
   );
   create table onces (n integer not null)`
 
@@ -90,7 +90,7 @@ function watched(driver: EventsDriver): EventsDriver {
 async function main([url, name, leaseMs]: readonly [string, string, string]): Promise<void> {
   const db = createDb(database({ url, max: 8, applicationName: name }))
   const events = createEvents(fragile(watched(postgres({ db }))))
-  const write = `insert into effects (subscription, n, account, place, worker) values ($1, $2, $3, $4, ${process.pid})`
+  const write = `insert into effects (subscription, n, account, place, sequence, worker) values ($1, $2, $3, $4, $5, ${process.pid})`
   const dispatcher = createDispatcher({
     events,
     options: { leaseMs: Number(leaseMs) },
@@ -101,11 +101,11 @@ async function main([url, name, leaseMs]: readonly [string, string, string]): Pr
         from: 'start',
         maxAttempts: 1000,
         backoff: { baseMs: 10, capMs: 100 },
-        handler: async ({ data: { n, account, place, failures } }, { attempt, once, signal }) => {
+        handler: async ({ sequence, data: { n, account, place, failures } }, { attempt, once, signal }) => {
           await sleep(n % 7, undefined, { signal })
           if (attempt <= failures) throw new Error('not yet')
           await once(async (tx) => void (await tx.query('insert into onces (n) values ($1)', [n])))
-          await db.query(write, ['handled', n, account, place])
+          await db.query(write, ['handled', n, account, place, sequence])
           pass('handled')
         },
       }),
@@ -114,8 +114,8 @@ async function main([url, name, leaseMs]: readonly [string, string, string]): Pr
         to: 'money.*',
         from: 'start',
         transaction: async (batch, tx) => {
-          for (const { data } of batch as readonly { data: Moved }[])
-            await tx.query(write, ['together', data.n, data.account, data.place])
+          for (const { sequence, data } of batch as readonly { sequence: string; data: Moved }[])
+            await tx.query(write, ['together', data.n, data.account, data.place, sequence])
           pass('batched')
         },
       }),

@@ -70,11 +70,18 @@ async function count(db: Db, text: string): Promise<number> {
 interface Effect extends Ran {
   readonly account: string
   readonly place: number
+  readonly sequence: string
+}
+
+/** A kill, and up to where its victim had stored what it handled. */
+interface Kill extends Fault {
+  fromMs: number
+  readonly cursor: string
 }
 
 async function effects(db: Db, subscription: string): Promise<Effect[]> {
   const { rows } = await db.query<Effect>(
-    `select n, account, place, worker, (extract(epoch from at) * 1000)::float8 as "atMs"
+    `select n, account, place, sequence, worker, (extract(epoch from at) * 1000)::float8 as "atMs"
      from effects where subscription = $1 order by id`,
     [subscription],
   )
@@ -135,7 +142,7 @@ describe('events that are emitted while their dispatchers are killed', () => {
       )
       return fleet.findIndex(({ pid }) => pid === rows[0]?.worker)
     }
-    const faults: Fault[] = []
+    const faults: Kill[] = []
     let met = 0
     for (let kill = 0; kill < kills; kill++) {
       const [heir] = await Promise.all([start(database.url, `heir ${kill}`), sleep(between(100, 700))])
@@ -150,7 +157,14 @@ describe('events that are emitted while their dispatchers are killed', () => {
       const working = await busy(awkward ? subscription : undefined)
       const place = working >= 0 && (awkward || random() < 0.7) ? working : Math.floor(random() * fleet.length)
       const [victim] = fleet.splice(place, 1) as [ChildProcess]
-      const fault: Fault = { what: 'kill -9', pid: victim.pid!, fromMs: Date.now(), untilMs: Number.POSITIVE_INFINITY }
+      const { cursor } = (await events.subscriptions()).find(({ name }) => name === 'handled')!
+      const fault: Kill = {
+        what: 'kill -9',
+        pid: victim.pid!,
+        cursor,
+        fromMs: Date.now(),
+        untilMs: Number.POSITIVE_INFINITY,
+      }
       faults.push(fault)
       if (awkward) {
         const gone = once(victim, 'exit')
@@ -167,7 +181,7 @@ describe('events that are emitted while their dispatchers are killed', () => {
     const missing = (subscription: string): string =>
       `facts f where not exists (select from effects e where e.subscription = '${subscription}' and e.n = f.n)`
     for (const subscription of ['handled', 'together'])
-      await until(`${subscription}: all have come`, async () => (await count(db, missing(subscription))) === 0, 120_000)
+      await until(`${subscription}: all have come`, async () => (await count(db, missing(subscription))) === 0, 240_000)
     // Drained, they leave in peace: nothing comes again afterwards.
     expect(await Promise.all(fleet.map((child) => end(child, 'SIGTERM')))).toEqual([0, 0, 0])
 
@@ -181,7 +195,11 @@ describe('events that are emitted while their dispatchers are killed', () => {
     expect(await count(db, 'effects e where not exists (select from facts f where f.n = e.n)'), 'rolled back').toBe(0)
     expect(disordered(handled), 'handled out of order').toEqual([])
     expect(disordered(together), 'batched out of order').toEqual([])
-    const excused = [...faults, ...standstills]
+    // Whatever its victim had handled behind its stored place comes again, however long ago that was on a busy machine.
+    for (const kill of faults)
+      for (const { worker, sequence, atMs } of handled)
+        if (worker === kill.pid && sequence > kill.cursor) kill.fromMs = Math.min(kill.fromMs, atMs)
+    const excused: Fault[] = [...faults, ...standstills]
     const again = unexplained(handled, excused, leaseMs + 500)
     const told = JSON.stringify({ runs: handled.filter(({ n }) => again.some((each) => each.n === n)), excused })
     expect(again, `handled again for no reason: ${told}`).toEqual([])

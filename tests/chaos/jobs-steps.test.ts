@@ -43,7 +43,7 @@ it('jobs of several steps end although their processes are killed in the middle:
       const { rows } = await db.query<{ n: number }>('select count(*)::int as n from forge_jobs')
       return rows[0]!.n
     }
-    await until('all have ended', async () => (await open()) === 0, long ? 240_000 : 120_000)
+    await until('all have ended', async () => (await open()) === 0, 240_000)
 
     const { rows: outputs } = await db.query<{ sum: number; children: number }>(
       `select (output ->> 'sum')::int as sum, (output ->> 'children')::int as children from forge_jobs_done where kind = $1`,
