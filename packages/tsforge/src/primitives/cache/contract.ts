@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../kernel/clock.ts'
 import type { RootCache } from './cache.ts'
+import { processQuestions } from './contract-processes.ts'
 import { createCache } from './create-cache.ts'
 import type { CacheDriver, CacheEntry } from './driver.ts'
 import { failureChannel } from './events.ts'
@@ -298,105 +299,19 @@ export function cacheContract({ name, create, clock, pass }: CacheContract): voi
       })
     })
 
-    describe('locks', () => {
-      it('gives a lock to one token until it is given back', async () => {
-        if (!driver.capabilities.lock) return expect(driver.lock).toBeUndefined()
-        expect(await driver.lock!(prefix, 'a', 'one', 60_000)).toBe(true)
-        expect(await driver.lock!(prefix, 'a', 'two', 60_000)).toBe(false)
-        expect(await driver.lock!(prefix, 'a', 'one', 60_000)).toBe(true)
-        expect(await driver.lock!(prefix, 'b', 'two', 60_000)).toBe(true)
-        await driver.unlock!(prefix, 'a', 'two')
-        expect(await driver.lock!(prefix, 'a', 'two', 60_000)).toBe(false)
-        await driver.unlock!(prefix, 'a', 'one')
-        expect(await driver.lock!(prefix, 'a', 'two', 60_000)).toBe(true)
-        await driver.unlock!(prefix, 'a', 'two')
-        await driver.unlock!(prefix, 'b', 'two')
-      })
-
-      it('gives a lock to somebody else after its lease, as prolonged', async () => {
-        if (!driver.capabilities.lock) return expect(driver.unlock).toBeUndefined()
-        const [key, ...taken] = await within(600, async (at) => {
-          const first = await driver.lock!(prefix, at, 'one', 100)
-          const prolonged = await driver.lock!(prefix, at, 'one', 600)
-          await pass(200)
-          return [at, first, prolonged, await driver.lock!(prefix, at, 'two', 100)]
-        })
-        expect(taken).toEqual([true, true, false])
-        await pass(500)
-        expect(await driver.lock!(prefix, key as string, 'two', 100)).toBe(true)
-      })
-    })
-
-    describe('between processes', () => {
-      let others: RootCache[] = []
-      beforeAll(async () => {
-        if (driver.capabilities.shared)
-          others = await Promise.all(Array.from({ length: 3 }, async () => open(await create())))
-      })
-      afterAll(async () => {
-        for (const each of others) await each.close()
-      })
-      const everywhere = (): RootCache[] => [cache, ...others]
-
-      it('shows in each what another one wrote, deleted and invalidated', async () => {
-        for (const other of others) {
-          const [here, there] = [cache.namespace(namespace), other.namespace(namespace)]
-          await here.set('a', 'first', { tags: ['t'] })
-          expect(await there.get('a')).toBe('first')
-          await there.set('a', 'second', { tags: ['t'] })
-          await expect.poll(() => here.get('a')).toBe('second')
-          await there.invalidateTags(['t'])
-          await expect.poll(() => here.get('a')).toBeUndefined()
-          await there.set('b', 'third')
-          await expect.poll(() => here.get('b')).toBe('third')
-          await there.delete('b')
-          await expect.poll(() => here.get('b')).toBeUndefined()
-        }
-        expect(others.length).toBe(driver.capabilities.shared ? 3 : 0)
-      })
-
-      it('keeps nothing that was loaded before another one invalidated its tag', async () => {
-        for (const other of others) {
-          const [here, there] = [cache.namespace(namespace), other.namespace(namespace)]
-          const { promise, resolve } = Promise.withResolvers<string>()
-          const begun = Promise.withResolvers<void>()
-          const loading = here.getOrSet('late', async (context) => {
-            begun.resolve()
-            const loaded = await promise
-            context.tags('t')
-            return loaded
-          })
-          await Promise.race([begun.promise, loading])
-          await pass(20)
-          await there.invalidateTags(['t'])
-          resolve('old')
-          expect(await loading).toBe('old')
-          expect(await there.get('late')).toBeUndefined()
-          expect(await here.get('late')).toBeUndefined()
-          await pass(20)
-        }
-        expect(others.length).toBe(driver.capabilities.shared ? 3 : 0)
-      })
-
-      it('runs one loader for cold readers in all of them, with the lock', async () => {
-        if (!driver.capabilities.lock) return expect(driver.lock).toBeUndefined()
-        let loads = 0
-        const gate = Promise.withResolvers<void>()
-        const load = async (): Promise<number> => {
-          loads++
-          await gate.promise
-          return loads
-        }
-        const readers = everywhere().flatMap((each) => {
-          const space = each.namespace(namespace)
-          return Array.from({ length: 100 }, async () => space.getOrSet('cold', load, { lock: true }))
-        })
-        await expect.poll(() => loads).toBe(1)
-        await pass(100)
-        gate.resolve()
-        expect(new Set(await Promise.all(readers))).toStrictEqual(new Set([1]))
-        expect(loads).toBe(1)
-      })
+    processQuestions({
+      get driver() {
+        return driver
+      },
+      get cache() {
+        return cache
+      },
+      get namespace() {
+        return namespace
+      },
+      another: async () => open(await create()),
+      within,
+      pass,
     })
 
     it('has done all of this without a failure', () => {

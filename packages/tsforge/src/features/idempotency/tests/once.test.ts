@@ -8,7 +8,7 @@ import type { IdempotencyDriver } from '../driver.ts'
 import { memory } from '../drivers/memory.ts'
 import { leaseLost } from '../events.ts'
 import type { KeyedRequest } from '../idempotency.ts'
-import { desk } from './setup.ts'
+import { altered, desk } from './setup.ts'
 
 const answer = (text: string, status = 201): Answer => ({ status, headers: ['location', '/1'], body: text })
 const request = (over: Partial<KeyedRequest> = {}): KeyedRequest => ({
@@ -42,12 +42,6 @@ const codeOf = (work: Promise<unknown>): Promise<unknown> =>
   )
 /** Lets promises settle without moving time. */
 const settle = (clock: ReturnType<typeof createFakeClock>) => clock.advance(0)
-
-/** `driver` with some of its methods replaced. */
-const altered = (driver: IdempotencyDriver, over: Partial<IdempotencyDriver>): IdempotencyDriver => ({
-  ...driver,
-  ...over,
-})
 
 describe('one request sent many times at once', () => {
   it('is carried out once, and all who wait get its answer as soon as it is there', async () => {

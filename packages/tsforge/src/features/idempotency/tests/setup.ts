@@ -42,3 +42,8 @@ export function desk({ options: over, ...parts }: Desk): RunningIdempotency {
     ...parts,
   })
 }
+
+/** `driver` with some of its methods replaced. */
+export function altered(driver: IdempotencyDriver, over: Partial<IdempotencyDriver>): IdempotencyDriver {
+  return { ...driver, ...over }
+}
