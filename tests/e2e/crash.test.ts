@@ -1,3 +1,5 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
 import { freePort } from 'tsforge/testing/redis-server'
 import { cheapHashes, login, register, someone } from './people.ts'
@@ -52,6 +54,17 @@ describe('a process that is killed', () => {
     await using again = await launch({ root: folder.root, env })
     expect(again.url).toBe(`http://127.0.0.1:${env.PORT}`)
     for (const email of accepted) expect((await login(again, email)).status).toBe(200)
+  })
+
+  it('leaves its compiled code to the next start', async () => {
+    await using folder = await appFolder()
+    const cache = join(folder.root, 'compiled')
+    await using product = await launch({ root: folder.root, env: { ...cheapHashes, NODE_COMPILE_CACHE: cache } })
+    const files = async (): Promise<number> => (await readdir(cache, { recursive: true })).length
+    await eventually(async () => (await files()) > 100)
+    product.kill('SIGKILL')
+    await product.exited
+    expect(await files()).toBeGreaterThan(100)
   })
 })
 

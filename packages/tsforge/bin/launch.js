@@ -1,5 +1,5 @@
 import { realpathSync } from 'node:fs'
-import { enableCompileCache } from 'node:module'
+import { enableCompileCache, flushCompileCache } from 'node:module'
 import { sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
 
@@ -13,4 +13,6 @@ export async function launch() {
   // Node strips no types below node_modules, and a checkout may have no `dist`.
   const { main } = await import(installed ? '../dist/cli/main.js' : '../src/cli/main.ts')
   await main(process.argv.slice(2))
+  // Node itself writes it at the end of the process, which kill -9 takes away: the next start would compile it all again.
+  flushCompileCache()
 }
