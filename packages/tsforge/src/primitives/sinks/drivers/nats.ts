@@ -71,7 +71,10 @@ export function nats(options: NatsSinkOptions): SinkDriver {
     capabilities: { atomicPerKey: false, deduplicates: true },
     async send(messages, signal) {
       const link = await held.get()
-      await link.ready.get()
+      // A connection that dies here must not be held on to: every later batch would find it dead.
+      await link.ready.get().catch((fault: unknown) => {
+        throw faultOf(link, fault)
+      })
       if (signal.aborted) return messages.map(() => unreachable(signal.reason))
       const giveUp = (): void => held.drop(link)
       signal.addEventListener('abort', giveUp, { once: true })

@@ -1,3 +1,6 @@
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { inspect } from 'node:util'
 import { jetstream, jetstreamManager } from '@nats-io/jetstream'
 import { connect } from '@nats-io/transport-node'
@@ -158,6 +161,36 @@ describe.runIf(hasNats)('nats', () => {
     await expect.poll(() => sink.publish(batch, never).then(() => 'sent', String)).toBe('sent')
     expect(await messagesOf(server.url, 'facts')).toHaveLength(51)
     await sink.close()
+  })
+
+  it('connects anew when the server dies before the stream is made sure of', async () => {
+    let connections = 0
+    const info = JSON.stringify({
+      server_id: 'dying',
+      version: '2.9.10',
+      headers: true,
+      max_payload: 1_048_576,
+      proto: 1,
+    })
+    const dying = createServer((socket) => {
+      connections++
+      socket.on('error', () => undefined)
+      socket.write(`INFO ${info}\r\n`)
+      socket.on('data', (bytes) => {
+        if (bytes.includes('$JS.API')) socket.destroy()
+        else if (bytes.includes('PING')) socket.write('PONG\r\n')
+      })
+    })
+    await once(dying.listen(0, '127.0.0.1'), 'listening')
+    const { port } = dying.address() as AddressInfo
+    const sink = createSink(nats({ url: `nats://127.0.0.1:${port}`, stream: 'facts', create }))
+    const tries = async (): Promise<number> => {
+      await expect(sink.publish([loggedEvent()], never)).rejects.toMatchObject({ code: 'sinks.unavailable' })
+      return connections
+    }
+    await expect.poll(tries).toBeGreaterThan(2)
+    await sink.close()
+    await once(dying.close(), 'close')
   })
 
   it('logs in by the URL, and says nothing of the password when it is wrong', async () => {
