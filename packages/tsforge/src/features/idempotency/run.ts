@@ -56,7 +56,7 @@ export class Run {
     const { driver, leaseMs, log } = this.#settings
     try {
       const held = await driver.extend(this.id, this.token, leaseMs)
-      // What has come to nothing was given back: there is no lease any more that another could have taken.
+      // What has come to nothing was given back: no lease is left that another could have taken.
       if (!held && !this.#ended) this.lose()
     } catch (error) {
       // The lease holds for two more tries; should it end, the token keeps a second holder's answer safe.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { RootCache } from './cache.ts'
+import type { Cache, RootCache } from './cache.ts'
 import type { CacheDriver } from './driver.ts'
 
 /** What the questions work with; driver and namespace are those of the test that runs. */
@@ -13,6 +13,26 @@ export interface CacheExam {
   within<T>(ms: number, work: (key: string) => Promise<T>): Promise<T>
   /** Lets time go by. */
   pass(ms: number): Promise<void>
+}
+
+/** A load that has begun, of a value whose tag is told only when it is there. */
+export async function begunLoad(
+  cache: Cache,
+  key: string,
+  tag: string,
+): Promise<{ readonly loading: Promise<string>; finish(value: string): void }> {
+  const { promise, resolve } = Promise.withResolvers<string>()
+  const begun = Promise.withResolvers<void>()
+  const loading = Promise.resolve(
+    cache.getOrSet(key, async (context) => {
+      begun.resolve()
+      const loaded = await promise
+      context.tags(tag)
+      return loaded
+    }),
+  )
+  await Promise.race([begun.promise, loading])
+  return { loading, finish: resolve }
 }
 
 /** Of the contract of caches: what several processes have from one store. */
@@ -78,18 +98,10 @@ export function processQuestions(exam: CacheExam): void {
     it('keeps nothing that was loaded before another one invalidated its tag', async () => {
       for (const other of others) {
         const [here, there] = [exam.cache.namespace(exam.namespace), other.namespace(exam.namespace)]
-        const { promise, resolve } = Promise.withResolvers<string>()
-        const begun = Promise.withResolvers<void>()
-        const loading = here.getOrSet('late', async (context) => {
-          begun.resolve()
-          const loaded = await promise
-          context.tags('t')
-          return loaded
-        })
-        await Promise.race([begun.promise, loading])
+        const { loading, finish } = await begunLoad(here, 'late', 't')
         await exam.pass(20)
         await there.invalidateTags(['t'])
-        resolve('old')
+        finish('old')
         expect(await loading).toBe('old')
         expect(await there.get('late')).toBeUndefined()
         expect(await here.get('late')).toBeUndefined()

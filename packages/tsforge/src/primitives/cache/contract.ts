@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import type { Clock } from '../../kernel/clock.ts'
 import type { RootCache } from './cache.ts'
-import { processQuestions } from './contract-processes.ts'
+import { begunLoad, processQuestions } from './contract-processes.ts'
 import { createCache } from './create-cache.ts'
 import type { CacheDriver, CacheEntry } from './driver.ts'
 import { failureChannel } from './events.ts'
@@ -201,18 +201,10 @@ export function cacheContract({ name, create, clock, pass }: CacheContract): voi
 
       it('keeps nothing that was loaded before one of its tags was invalidated', async () => {
         const tagged = cache.namespace(namespace)
-        const { promise, resolve } = Promise.withResolvers<string>()
-        const begun = Promise.withResolvers<void>()
-        const loading = tagged.getOrSet('a', async (context) => {
-          begun.resolve()
-          const loaded = await promise
-          context.tags('told late')
-          return loaded
-        })
-        await Promise.race([begun.promise, loading])
+        const { loading, finish } = await begunLoad(tagged, 'a', 'told late')
         await pass(5)
         await tagged.invalidateTags(['told late'])
-        resolve('old')
+        finish('old')
         expect(await loading).toBe('old')
         expect(await tagged.get('a')).toBeUndefined()
       })

@@ -54,7 +54,7 @@ export class News {
     }
   }
 
-  /** Ends all watching, also what is about to end since nobody watches any more. */
+  /** Ends all watching, also what is about to end since the last one left. */
   async close(): Promise<void> {
     this.#listeners.clear()
     await this.#ended

@@ -102,6 +102,16 @@ describe('events of the log', () => {
   })
 })
 
+/** The endpoint of a delivery whose first attempt was answered 500. */
+async function refusedOnce(): Promise<string> {
+  const { id } = await endpoint(ada, shop)
+  await carry()
+  says(shop, 500)
+  await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
+  await carry()
+  return id
+}
+
 describe('time', () => {
   it('takes messages away after their retention, but none that is still on its way', async () => {
     const { id } = await endpoint(ada, shop)
@@ -128,11 +138,7 @@ describe('time', () => {
   })
 
   it('gives a delivery a new job when somebody has taken its own away', async () => {
-    const { id } = await endpoint(ada, shop)
-    await carry()
-    says(shop, 500)
-    await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
-    await carry()
+    const id = await refusedOnce()
     const [job] = await app.jobs.expectEnqueued(deliverWebhook, { tenantId })
     await app.get(jobsPort).cancel(job!.id)
     app.clock.jump(app.clock.now() + 2 * 86_400_000)
@@ -146,11 +152,7 @@ describe('time', () => {
   })
 
   it('begins nothing anew that was sent while it looked for what is lost', async () => {
-    const { id } = await endpoint(ada, shop)
-    await carry()
-    says(shop, 500)
-    await events().emit(app.db, orderPlaced, { id: 'o1' }, { tenantId })
-    await carry()
+    const id = await refusedOnce()
     app.clock.jump(app.clock.now() + 2 * 86_400_000)
     says(shop, 204)
     const jobs = app.get(jobsPort)

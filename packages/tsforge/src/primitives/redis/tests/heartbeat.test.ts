@@ -1,25 +1,14 @@
 import { expect, it } from 'vitest'
 import { createFakeClock } from '../../../testing/clock.ts'
-import type { Reply } from '../driver.ts'
 import { keepAwake } from '../heartbeat.ts'
+import { toldWire } from './told-wire.ts'
 
 /** A connection that answers when it is told to, on a clock whose timers a busy process runs late. */
 function fixture() {
   const clock = createFakeClock()
-  const waiting: PromiseWithResolvers<Reply>[] = []
   let turn = (): void => {}
   let deaths = 0
-  const wire = {
-    ordered: true,
-    send: () => {
-      const pending = Promise.withResolvers<Reply>()
-      waiting.push(pending)
-      return pending.promise
-    },
-    subscribe: async () => {},
-    unsubscribe: async () => {},
-    destroy: () => {},
-  }
+  const { wire, waiting } = toldWire()
   const every: typeof clock.every = (ms, fn) => clock.every(ms, (turn = fn))
   const stop = keepAwake(wire, { ...clock, every }, 500, () => void deaths++)
   return {

@@ -1,23 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { createFakeClock } from '../../../testing/clock.ts'
-import type { RedisWire, Reply } from '../driver.ts'
 import { Lane } from '../lane.ts'
+import { toldWire } from './told-wire.ts'
 
 /** A server that answers when it is told to. */
 function fixture(deadlineMs = 500) {
   const clock = createFakeClock()
-  const waiting: PromiseWithResolvers<Reply>[] = []
-  const wire: RedisWire = {
-    ordered: true,
-    send: () => {
-      const pending = Promise.withResolvers<Reply>()
-      waiting.push(pending)
-      return pending.promise
-    },
-    subscribe: async () => {},
-    unsubscribe: async () => {},
-    destroy: () => waiting.splice(0).forEach(({ reject }) => reject(new Error('destroyed'))),
-  }
+  const { wire, waiting } = toldWire()
   let stalls = 0
   const lane = new Lane(wire, { clock, deadlineMs, onFault: () => {}, onStall: () => void stalls++ })
   const codes: string[] = []
